@@ -1,0 +1,61 @@
+//! The graph: typed tensor values in static single assignment form.
+//!
+//! In: what `check` elaborates. Out: what the passes rewrite and `loops` lowers. Invariant: nodes stand in topological
+//! order (arguments before uses), and every type follows from the operator's shape rule (`verify` holds both).
+
+use crate::base::{Span, Type};
+use crate::ops::{Attrs, OpDef, Value};
+
+/// A function from inputs to outputs. A training step is one graph: its updated parameters are outputs with a target.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    pub name: String,
+    /// The names behind `Extent::Sym`: `B` the batch, `N` the rows of the data set, …
+    pub symbols: Vec<String>,
+    pub inputs: Vec<Input>,
+    pub nodes: Vec<Node>,
+    pub outputs: Vec<Output>,
+}
+
+/// What an input is, and so who fills it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Role {
+    /// A weight that is trained: `l0.weight`.
+    Param,
+    /// A carried value that is not trained by gradient: running statistics, optimizer moments.
+    State,
+    /// A field of the data: whole columns `[N, …]` where a `gather` picks the batch, or the batch itself `[B, …]`.
+    Data,
+    /// The rows of the batch: `i32[B]`, every value in `0..N`.
+    Rows,
+    /// A scalar known to the run: `step` (f64, counts from 1), `lr`, `progress`; or `seed` (i32).
+    Scalar,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Input {
+    pub name: String,
+    pub role: Role,
+    pub ty: Type,
+    pub value: Value,
+    /// The definition that made it in the user's file, for messages and `summary`.
+    pub span: Span,
+}
+
+#[derive(Clone, Debug)]
+pub struct Node {
+    pub op: &'static dyn OpDef,
+    pub attrs: Attrs,
+    pub args: Vec<Value>,
+    pub ty: Type,
+    /// The call in the user's file that this node comes from: errors, `summary` and profiles name it.
+    pub span: Span,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Output {
+    pub name: String,
+    pub value: Value,
+    /// The index in `inputs` of the parameter or state that takes this value when the step ends.
+    pub target: Option<usize>,
+}

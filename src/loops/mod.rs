@@ -1,0 +1,7 @@
+//! The loop IR: explicit loop nests over buffers.
+//!
+//! In: a fused and planned graph. Out: what both the loop interpreter and the code generator run. Invariant: the meaning of a
+//! program is that of its loops run one element after the other; `LoopKind` is advice that changes no bit, except
+//! `Lanes`, which *is* meaning.
+
+pub mod ir;

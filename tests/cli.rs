@@ -1,0 +1,1 @@
+//! Tests of cli: text in, text out.

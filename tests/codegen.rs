@@ -1,0 +1,1 @@
+//! Tests of codegen: text in, text out.

@@ -1,0 +1,1 @@
+//! Tests of failures: text in, text out.

@@ -1,0 +1,1 @@
+//! Tests of golden: text in, text out.

@@ -1,0 +1,1 @@
+//! Tests of loops: text in, text out.

@@ -1,0 +1,12 @@
+//! The one integration binary; a module an area.
+
+mod check;
+mod cli;
+mod codegen;
+mod failures;
+mod golden;
+mod graph;
+mod loops;
+mod passes;
+mod runtime;
+mod syntax;

@@ -1,0 +1,1 @@
+//! Tests of passes: text in, text out.

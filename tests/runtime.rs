@@ -1,0 +1,1 @@
+//! Tests of runtime: text in, text out.
