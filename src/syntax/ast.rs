@@ -108,6 +108,8 @@ pub struct Stmt {
 pub enum StmtKind {
     /// `a = …`, `i, f = …`, `y[t, d] = …`, `schedule.lr = …`, `x: [4] = …`
     Bind { targets: Vec<Target>, value: Expr },
+    /// `x: [784]` without a value: a field that is given from outside.
+    Field { name: Ident, ty: TypeExpr },
     /// `param weight: [D] = ones`
     Param(Slot),
     /// `state m = 0, v = 0`
