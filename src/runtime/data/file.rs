@@ -1,0 +1,190 @@
+//! Opening the files that a `data` item names, plain or gzipped, inside the permitted folder.
+//!
+//! In: a path as written in the source. Out: a reader of its bytes with its size. Invariant: no file outside the
+//! permitted folder is touched, nothing but a regular file is opened, and a compressed file ends at the cap.
+
+use super::super::limits;
+use crate::base::{Diagnostic, Span};
+use flate2::bufread::MultiGzDecoder;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::{Component, Path, PathBuf};
+
+/// What the command line permits.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// Paths in the source resolve against it: the folder of the `.nn` file, or `--data-root`.
+    pub root: PathBuf,
+    pub allow_outside: bool,
+    /// Bytes that a compressed file may expand to.
+    pub max_decompressed: u64,
+}
+
+impl Access {
+    /// The folder of `source` and the default cap.
+    pub fn beside(source: &Path) -> Access {
+        let folder = source.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Access { root: folder.to_path_buf(), allow_outside: false, max_decompressed: limits::DECOMPRESSED_BYTES }
+    }
+
+    /// The real path of `written`. E0603 where it leaves the root, E0601 where there is nothing.
+    pub fn resolve(&self, written: &str, span: Span) -> Result<PathBuf, Box<Diagnostic>> {
+        let joined = self.root.join(written);
+        if written.is_empty() || written.contains('\0') {
+            return Err(missing(written, "this is no file name", span));
+        }
+        if !self.allow_outside && !lexically_inside(&self.root, written) {
+            return Err(outside(written, span));
+        }
+        let real = joined.canonicalize().map_err(|e| missing(written, &reason(&e, &joined), span))?;
+        let root = self.root.canonicalize().map_err(|e| missing(written, &reason(&e, &self.root), span))?;
+        if !self.allow_outside && !real.starts_with(&root) {
+            return Err(outside(written, span));
+        }
+        Ok(real)
+    }
+}
+
+/// An opened data file.
+pub struct Source {
+    /// As the user wrote it, for messages.
+    pub shown: String,
+    pub span: Span,
+    /// Bytes on disk.
+    pub size: u64,
+    pub gzip: bool,
+    pub cap: u64,
+    reader: Box<dyn Read>,
+}
+
+/// Opens `written` for reading; gzip is recognised by its first two bytes.
+pub fn open(access: &Access, written: &str, span: Span) -> Result<Source, Box<Diagnostic>> {
+    let path = access.resolve(written, span)?;
+    let fail = |e: &io::Error| missing(written, &reason(e, &path), span);
+    let kind = path.metadata().map_err(|e| fail(&e))?;
+    if kind.is_dir() {
+        return Err(missing(written, "it is a directory, not a file", span));
+    }
+    if !kind.is_file() {
+        return Err(missing(written, "it is not a regular file (a pipe or a device)", span));
+    }
+    let file = File::open(&path).map_err(|e| fail(&e))?;
+    let mut buffered = BufReader::with_capacity(1 << 16, file);
+    let head = io::BufRead::fill_buf(&mut buffered).map_err(|e| fail(&e))?;
+    let gzip = head.starts_with(&[0x1f, 0x8b]);
+    let (cap, shown) = (access.max_decompressed, written.to_string());
+    if !gzip && written.ends_with(".gz") {
+        let error = Diagnostic::error("E0409", span, format!("{shown}: this is not a gzip file"), "named `.gz` here");
+        return Err(Box::new(
+            error.note("it does not begin with the bytes 1f 8b; name it without `.gz` if it is plain"),
+        ));
+    }
+    let reader: Box<dyn Read> = match gzip {
+        true => Box::new(Capped { inner: MultiGzDecoder::new(buffered), left: cap }),
+        false => Box::new(buffered),
+    };
+    Ok(Source { shown, span, size: kind.len(), gzip, cap, reader })
+}
+
+impl Source {
+    /// The message for a failed read: E0806 past the cap, E0409 for damaged gzip, else E0602.
+    pub fn failed(&self, error: &io::Error) -> Box<Diagnostic> {
+        let shown = &self.shown;
+        let (code, text, note) = if error.get_ref().is_some_and(|e| e.is::<TooLarge>()) {
+            let text = format!("{shown} expands to more than {} bytes", self.cap);
+            ("E0806", text, "a larger cap is given by `--max-decompressed BYTES`".to_string())
+        } else if self.gzip && error.kind() == io::ErrorKind::UnexpectedEof {
+            (
+                "E0409",
+                format!("{shown}: the gzip data ends early"),
+                "the file is cut off: copy or download it again".into(),
+            )
+        } else if self.gzip {
+            let note = format!("{error}: `gzip -t` on the file says the same; copy or download it again");
+            ("E0409", format!("{shown}: the gzip data is damaged"), note)
+        } else {
+            ("E0602", format!("{shown} could not be read: {error}"), "did it change while it was read?".to_string())
+        };
+        Box::new(Diagnostic::error(code, self.span, text, "read here").note(note))
+    }
+
+    /// Reads exactly `buffer`; `Ok(read)` is less where the file ends.
+    pub fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, Box<Diagnostic>> {
+        let mut read = 0;
+        while read < buffer.len() {
+            match self.reader.read(&mut buffer[read..]) {
+                Ok(0) => break,
+                Ok(n) => read += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(self.failed(&e)),
+            }
+        }
+        Ok(read)
+    }
+}
+
+/// A decoder that fails once `left` bytes have come out of it.
+struct Capped<R> {
+    inner: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Capped<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.left = self.left.checked_sub(read as u64).ok_or_else(|| io::Error::other(TooLarge))?;
+        Ok(read)
+    }
+}
+
+#[derive(Debug)]
+struct TooLarge;
+
+impl fmt::Display for TooLarge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("expands past the cap")
+    }
+}
+
+impl std::error::Error for TooLarge {}
+
+/// True where `written`, its `..` worked out as text, stays below `root`: decided before the file system is asked.
+fn lexically_inside(root: &Path, written: &str) -> bool {
+    let path = Path::new(written);
+    if path.is_absolute() {
+        let base = std::path::absolute(root).unwrap_or_default();
+        return path.starts_with(&base) && !path.components().any(|c| c == Component::ParentDir);
+    }
+    let mut depth = 0i64;
+    for part in path.components() {
+        match part {
+            Component::ParentDir => depth -= 1,
+            Component::Normal(_) => depth += 1,
+            _ => {}
+        }
+        if depth < 0 {
+            return false;
+        }
+    }
+    true
+}
+
+fn outside(written: &str, span: Span) -> Box<Diagnostic> {
+    let text = format!("\"{written}\" lies outside the folder of this file");
+    let error = Diagnostic::error("E0603", span, text, "only files beside or below this file are read");
+    Box::new(error.note("`--data-root FOLDER` names another folder; `--allow-outside` permits any path"))
+}
+
+/// E0601: `written` cannot be opened because of `why`.
+pub fn missing(written: &str, why: &str, span: Span) -> Box<Diagnostic> {
+    Box::new(Diagnostic::error("E0601", span, format!("\"{written}\" cannot be read: {why}"), "named here"))
+}
+
+fn reason(error: &io::Error, path: &Path) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => format!("there is no file {}", path.display()),
+        io::ErrorKind::PermissionDenied => format!("no permission to read {}", path.display()),
+        _ => error.to_string(),
+    }
+}

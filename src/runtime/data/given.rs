@@ -1,0 +1,178 @@
+//! Tensors from a safetensors file: the start of a run given from outside, and `given` data.
+//!
+//! In: the bytes of the file. Out: tensors by name. Invariant: the header is held against the file's size before it is
+//! used, and only numbers that an f32 or i32 holds exactly are taken over.
+
+use super::raw::Errors;
+use super::{Dataset, Field, Parts, Storage, fit_shape};
+use crate::base::{Diagnostic, Span};
+use crate::check::spec::{DataSpec, Kind};
+use crate::runtime::limits;
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+
+/// One tensor, row-major.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    pub shape: Vec<u64>,
+    pub storage: Storage,
+}
+
+/// The tensors of a file by name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StartFile {
+    pub shown: String,
+    pub tensors: BTreeMap<String, Tensor>,
+}
+
+/// Reads the file that `--start` names.
+///
+/// Errors: E0601 not readable, E0501 and E0502 header, E0503 offsets and sizes, E0505 not finite, E0506 element type.
+pub fn read_start(path: &Path) -> Result<StartFile, Box<Diagnostic>> {
+    let shown = path.display().to_string();
+    let unreadable = |why: String| Box::new(Diagnostic::plain("E0601", format!("\"{shown}\" cannot be read: {why}")));
+    let kind = path.metadata().map_err(|e| unreadable(e.to_string()))?;
+    if !kind.is_file() {
+        return Err(unreadable("it is not a regular file".to_string()));
+    }
+    let size = kind.len();
+    let mut bytes = Vec::new();
+    if usize::try_from(size).map_or(true, |size| bytes.try_reserve_exact(size).is_err()) {
+        let text = format!("{shown} needs {size} bytes of memory, more than there is");
+        return Err(Box::new(Diagnostic::plain("E0803", text)));
+    }
+    let file = std::fs::File::open(path).map_err(|e| unreadable(e.to_string()))?;
+    file.take(size).read_to_end(&mut bytes).map_err(|e| unreadable(e.to_string()))?;
+    parse(&shown, &bytes)
+}
+
+/// Parses the bytes of a safetensors file; `shown` names it in messages.
+pub fn parse(shown: &str, bytes: &[u8]) -> Result<StartFile, Box<Diagnostic>> {
+    let fail = |code, text: String| Err(Box::new(Diagnostic::plain(code, format!("{shown}: {text}"))));
+    let Some(head) = bytes.first_chunk::<8>() else {
+        return fail("E0501", format!("needs 8 bytes of header length, has {}", bytes.len()));
+    };
+    let header = u64::from_le_bytes(*head);
+    if header > limits::WEIGHTS_HEADER_BYTES || header > bytes.len() as u64 - 8 {
+        let text = format!("its header claims {header} bytes, the file has {}", bytes.len() - 8);
+        return fail("E0501", text + "; is it a safetensors file?");
+    }
+    let parsed = match SafeTensors::deserialize(bytes) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            use safetensors::SafeTensorError as E;
+            let header = matches!(error, E::InvalidHeader(_) | E::InvalidHeaderDeserialization(_));
+            return fail(if header { "E0502" } else { "E0503" }, error.to_string());
+        }
+    };
+    let mut tensors = BTreeMap::new();
+    for (name, view) in parsed.iter() {
+        let storage = convert(&view)
+            .map_err(|(code, text)| Box::new(Diagnostic::plain(code, format!("{shown}: tensor `{name}` {text}"))))?;
+        let shape = view.shape().iter().map(|&d| d as u64).collect();
+        tensors.insert(name.to_string(), Tensor { shape, storage });
+    }
+    Ok(StartFile { shown: shown.to_string(), tensors })
+}
+
+fn convert(view: &TensorView<'_>) -> Result<Storage, (&'static str, String)> {
+    let data = view.data();
+    match view.dtype() {
+        Dtype::F32 => {
+            let values = data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+            let values: Vec<f32> = values.collect();
+            match values.iter().position(|v| !v.is_finite()) {
+                Some(at) => Err(("E0505", format!("holds {} at element {at}", values[at]))),
+                None => Ok(Storage::F32(values)),
+            }
+        }
+        Dtype::I32 => {
+            let values = data.chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+            Ok(Storage::I32(values.collect()))
+        }
+        Dtype::I64 => {
+            let values = data.chunks_exact(8).map(|b| {
+                let value = i64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]);
+                i32::try_from(value).map_err(|_| ("E0506", format!("holds {value}, which no 32-bit integer holds")))
+            });
+            Ok(Storage::I32(values.collect::<Result<_, _>>()?))
+        }
+        other => Err(("E0506", format!("has elements of type {other:?}; F32, I32 and I64 are read"))),
+    }
+}
+
+/// The data set of `data NAME = given { … }`: the tensors `NAME.FIELD`, all rows for training.
+pub fn bind(spec: &DataSpec, start: &StartFile) -> Result<Dataset, Errors> {
+    let mut errors = Errors::new();
+    let mut fields = Vec::new();
+    let mut symbols = BTreeMap::new();
+    for field in &spec.fields {
+        let name = format!("{}.{}", spec.name, field.name);
+        let Some(tensor) = start.tensors.get(&name) else {
+            errors.push(absent(&name, start, field.span));
+            continue;
+        };
+        let storage = match (&tensor.storage, &field.kind) {
+            (Storage::F32(_), Kind::Real) | (Storage::I32(_), Kind::Class(_)) => tensor.storage.clone(),
+            (stored, _) => {
+                let (has, wants) = match stored {
+                    Storage::F32(_) => ("numbers (f32)", "classes (i32)"),
+                    Storage::I32(_) => ("classes (i32)", "numbers (f32)"),
+                };
+                let text = format!("{}: `{name}` holds {has}", start.shown);
+                errors.push(Diagnostic::error("E0504", field.span, text, format!("this field holds {wants}")));
+                continue;
+            }
+        };
+        let rows = tensor.shape.first().copied().unwrap_or(1);
+        let dims = tensor.shape.get(1..).unwrap_or(&[]).to_vec();
+        match fit_shape(field, &dims, &mut symbols) {
+            Err(error) => errors.push(*error),
+            Ok(shape) => fields.push((rows, Field { name: field.name.clone(), shape, storage, ..Field::default() })),
+        }
+    }
+    let rows = fields.first().map_or(0, |f| f.0);
+    if let Some((other, field)) = fields.iter().find(|(n, _)| *n != rows) {
+        let text = format!("`{}` has {other} rows, `{}` has {rows}", field.name, fields[0].1.name);
+        errors.push(Diagnostic::error("E0408", spec.span, text, "all fields need the same number of rows"));
+    }
+    for (index, (_, field)) in fields.iter_mut().enumerate() {
+        if let Err(error) = check_classes(spec, index, field) {
+            errors.push(*error);
+        }
+    }
+    if errors.is_empty() && (rows == 0 || rows > limits::ROWS as u64) {
+        errors.push(Diagnostic::error("E0403", spec.span, format!("`{}` has {rows} rows", spec.name), "bound here"));
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let fields = fields.into_iter().map(|(_, f)| f).collect();
+    let parts = Parts { train: (0..rows as i32).collect(), ..Parts::default() };
+    let (name, symbols) = (spec.name.clone(), symbols.into_iter().collect());
+    Ok(Dataset { name, rows: rows as usize, fields, parts, symbols, warnings: Errors::new() })
+}
+
+fn check_classes(spec: &DataSpec, index: usize, field: &mut Field) -> Result<(), Box<Diagnostic>> {
+    let Storage::I32(values) = &field.storage else { return Ok(()) };
+    let declared = spec.fields.iter().find(|f| f.name == field.name);
+    let count = match declared.map(|f| &f.kind) {
+        Some(Kind::Class(Some(count))) => *count as i64,
+        _ => i64::from(values.iter().copied().max().unwrap_or(0)) + 1,
+    };
+    if let Some(row) = values.iter().position(|&v| i64::from(v) >= count || v < 0) {
+        let text = format!("row {} of `{}`: {} is no class", row + 1, field.name, values[row]);
+        let span = spec.fields.get(index).map_or(spec.span, |f| f.span);
+        return Err(Box::new(Diagnostic::error("E0406", span, text, format!("classes are 0 to {}", count - 1))));
+    }
+    field.classes = (0..count.min(limits::LABELS as i64)).map(|i| i.to_string()).collect();
+    Ok(())
+}
+
+fn absent(name: &str, start: &StartFile, span: Span) -> Diagnostic {
+    let text = format!("{} has no tensor `{name}`", start.shown);
+    let known: Vec<&str> = start.tensors.keys().take(10).map(String::as_str).collect();
+    Diagnostic::error("E0504", span, text, "bound from there").note(format!("it has {}", known.join(", ")))
+}

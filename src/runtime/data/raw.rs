@@ -1,0 +1,121 @@
+//! What a reader delivers before labels become classes and before transforms run.
+//!
+//! In: nothing. Out: plain data. Invariant: all fields have the same number of rows; NaN in a number and [`ABSENT`] in a
+//! code mark a missing value, and nothing else is not finite.
+
+use crate::base::Diagnostic;
+
+pub type Errors = Vec<Diagnostic>;
+
+/// The code of a missing text.
+pub const ABSENT: u32 = u32::MAX;
+
+/// What happens to a missing value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Missing {
+    Error,
+    /// The mean of the column in the training part.
+    Mean,
+    /// The row is left out.
+    Drop,
+}
+
+impl Missing {
+    pub fn parse(word: Option<&str>) -> Option<Missing> {
+        match word? {
+            "mean" => Some(Missing::Mean),
+            "drop" => Some(Missing::Drop),
+            _ => Some(Missing::Error),
+        }
+    }
+}
+
+/// A text column: each row's label as an index into `labels`, which stand in order of appearance.
+#[derive(Clone, Debug, Default)]
+pub struct Coded {
+    pub codes: Vec<u32>,
+    pub labels: Vec<String>,
+    /// The line (or, in a binary file, the row) where each label first appears.
+    pub lines: Vec<u64>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Cells {
+    /// Row-major, `[rows, width]`.
+    Numbers(Vec<f32>),
+    Texts(Vec<Coded>),
+}
+
+#[derive(Clone, Debug)]
+pub struct RawField {
+    pub cells: Cells,
+    /// Per row: `[width]`, `[28, 28, 1]`.
+    pub dims: Vec<u64>,
+    /// The columns' names, for messages; empty for pictures.
+    pub names: Vec<String>,
+    /// The range that the format itself gives: 0..255 for bytes.
+    pub range: Option<(f32, f32)>,
+    pub missing: Missing,
+}
+
+impl RawField {
+    pub fn width(&self) -> usize {
+        self.dims.iter().product::<u64>() as usize
+    }
+
+    pub fn column_name(&self, column: usize) -> String {
+        self.names.get(column).cloned().unwrap_or_else(|| format!("column {}", column + 1))
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Raw {
+    pub rows: usize,
+    /// In the order of the specification's fields.
+    pub fields: Vec<RawField>,
+    /// Where the files themselves mark parts: rows before it are for training, the others for test.
+    pub given: Option<usize>,
+    /// The file that labels came from, for messages.
+    pub shown: String,
+    pub warnings: Errors,
+}
+
+impl Raw {
+    /// Leaves out the rows in which a field that says `drop` misses a value.
+    pub fn drop_missing(&mut self) {
+        let mut keep = vec![true; self.rows];
+        for field in self.fields.iter().filter(|f| f.missing == Missing::Drop) {
+            match &field.cells {
+                Cells::Numbers(values) => {
+                    for (row, kept) in values.chunks_exact(field.width().max(1)).zip(&mut keep) {
+                        *kept &= row.iter().all(|v| !v.is_nan());
+                    }
+                }
+                Cells::Texts(columns) => {
+                    for column in columns {
+                        column.codes.iter().zip(&mut keep).for_each(|(&c, kept)| *kept &= c != ABSENT);
+                    }
+                }
+            }
+        }
+        if keep.iter().all(|&kept| kept) {
+            return;
+        }
+        for field in &mut self.fields {
+            let width = field.width().max(1);
+            match &mut field.cells {
+                Cells::Numbers(values) => {
+                    let rows = values.chunks_exact(width).zip(&keep).filter(|(_, kept)| **kept);
+                    *values = rows.flat_map(|(row, _)| row.iter().copied()).collect();
+                }
+                Cells::Texts(columns) => {
+                    for column in columns {
+                        let mut kept = keep.iter();
+                        column.codes.retain(|_| *kept.next().expect("a mark for every row"));
+                    }
+                }
+            }
+        }
+        self.rows = keep.iter().filter(|&&kept| kept).count();
+    }
+}

@@ -1,0 +1,257 @@
+//! Transforms of a field's numbers, fitted on the training rows only.
+//!
+//! In: a field's cells, its transforms and the training rows. Out: the values that the model sees, and what was fitted.
+//! Invariant: valid and test rows never influence a statistic. Sums run in f64 in the order of the rows; only + - * / and
+//! the square root are used, so that the bits are the same on every machine.
+
+use super::labels;
+use super::raw::{Cells, Coded, Missing, RawField};
+use super::vocabulary::vocabulary;
+use crate::base::Diagnostic;
+use crate::check::signature::{Bound, Place, bind};
+use crate::check::spec::{DataSpec, FieldSpec, Literal};
+
+/// What a transform learnt: it belongs to the weights, because new data must be treated alike.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fitted {
+    /// Per column: the value that stands for a missing one.
+    Mean(Vec<f32>),
+    /// Per column: (x - mean) / deviation.
+    Standardize {
+        mean: Vec<f32>,
+        deviation: Vec<f32>,
+    },
+    /// Per column: `from` onto `to`.
+    Scale {
+        from: Vec<(f32, f32)>,
+        to: (f32, f32),
+    },
+    /// Per column: the labels in order.
+    Category(Vec<Vec<String>>),
+    OneHot(Vec<Vec<String>>),
+}
+
+/// A field on its way through its transforms.
+pub struct Work<'a> {
+    pub data: &'a DataSpec,
+    pub field: &'a FieldSpec,
+    pub raw: RawField,
+    pub train: &'a [i32],
+    pub fitted: Vec<Fitted>,
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl Work<'_> {
+    /// Fills missing values, then runs the transforms in order. The cells are numbers afterwards.
+    pub fn run(&mut self) -> Result<(), Box<Diagnostic>> {
+        self.fill_missing();
+        for call in &self.field.transforms {
+            let args = bind(vocabulary(), Place::Transform, &self.data.reader.name, call)?;
+            match args.signature.name {
+                "standardize" => self.standardize(),
+                "scale" => self.scale(&args, call.span)?,
+                "category" => self.category(),
+                "one_hot" => self.one_hot(),
+                name => panic!("the transform `{name}` of the vocabulary is carried out nowhere"),
+            }
+        }
+        if let Cells::Texts(_) = self.raw.cells {
+            self.category();
+        }
+        Ok(())
+    }
+
+    fn numbers(&mut self) -> &mut Vec<f32> {
+        if let Cells::Texts(_) = self.raw.cells {
+            self.category();
+        }
+        match &mut self.raw.cells {
+            Cells::Numbers(values) => values,
+            Cells::Texts(_) => unreachable!("`category` leaves numbers"),
+        }
+    }
+
+    /// Per column, the mean of the present training values.
+    fn means(&mut self) -> Vec<f64> {
+        let (width, train) = (self.raw.width(), self.train);
+        let values = self.numbers();
+        let (mut sums, mut counts) = (vec![0f64; width], vec![0u64; width]);
+        for &row in train {
+            for (i, &value) in values[row as usize * width..][..width].iter().enumerate() {
+                if !value.is_nan() {
+                    sums[i] += f64::from(value);
+                    counts[i] += 1;
+                }
+            }
+        }
+        sums.iter().zip(&counts).map(|(sum, &n)| if n == 0 { 0.0 } else { sum / n as f64 }).collect()
+    }
+
+    fn fill_missing(&mut self) {
+        if self.raw.missing != Missing::Mean || !matches!(self.raw.cells, Cells::Numbers(_)) {
+            return;
+        }
+        let means: Vec<f32> = self.means().iter().map(|&m| m as f32).collect();
+        for row in self.numbers().chunks_exact_mut(means.len().max(1)) {
+            row.iter_mut().zip(&means).filter(|(v, _)| v.is_nan()).for_each(|(v, m)| *v = *m);
+        }
+        self.fitted.push(Fitted::Mean(means));
+    }
+
+    /// The population's standard deviation (divisor n), as usual for this transform.
+    fn standardize(&mut self) {
+        let (width, train) = (self.raw.width(), self.train);
+        let mean = self.means();
+        let mut squares = vec![0f64; width];
+        let values = self.numbers();
+        for &row in train {
+            for (i, &value) in values[row as usize * width..][..width].iter().enumerate() {
+                let off = f64::from(value) - mean[i];
+                squares[i] += off * off;
+            }
+        }
+        let deviations = squares.iter().map(|s| (s / train.len().max(1) as f64).sqrt());
+        let mut deviation: Vec<f64> = deviations.collect();
+        let constant = |i: &usize| deviation[*i] <= 1e-7 * mean[*i].abs();
+        let constants: Vec<usize> = (0..width).filter(constant).collect();
+        constants.iter().for_each(|&i| deviation[i] = 1.0);
+        for row in self.numbers().chunks_exact_mut(width.max(1)) {
+            for (i, value) in row.iter_mut().enumerate() {
+                *value = ((f64::from(*value) - mean[i]) / deviation[i]) as f32;
+            }
+        }
+        self.warn_constant(&constants, "its standard deviation is taken as 1");
+        let small = |values: Vec<f64>| values.into_iter().map(|v| v as f32).collect();
+        self.fitted.push(Fitted::Standardize { mean: small(mean), deviation: small(deviation) });
+    }
+
+    fn scale(&mut self, args: &Bound<'_>, span: crate::base::Span) -> Result<(), Box<Diagnostic>> {
+        let range = |name| match args.one(name) {
+            Some(Literal::Range(a, b)) => Some((*a, *b)),
+            _ => None,
+        };
+        let to = range("to").expect("`to` is required");
+        let width = self.raw.width();
+        let known = range("from").or(self.raw.range.map(|(a, b)| (f64::from(a), f64::from(b))));
+        if known.is_some_and(|(a, b)| a == b) {
+            let text = "`from` is an empty range";
+            return Err(Box::new(Diagnostic::error("E0303", span, text, "for example `from = 0..16`")));
+        }
+        let from = match known {
+            Some(range) => vec![range; width],
+            None => self.extremes(),
+        };
+        let constants: Vec<usize> = (0..width).filter(|&i| from[i].0 == from[i].1).collect();
+        for row in self.numbers().chunks_exact_mut(width.max(1)) {
+            for (value, &(low, high)) in row.iter_mut().zip(&from) {
+                let size = if high == low { 1.0 } else { high - low };
+                *value = (to.0 + (f64::from(*value) - low) / size * (to.1 - to.0)) as f32;
+            }
+        }
+        self.warn_constant(&constants, &format!("it becomes {}", to.0));
+        self.raw.range = Some((to.0 as f32, to.1 as f32)).filter(|_| known.is_some());
+        let from = from.into_iter().map(|(a, b)| (a as f32, b as f32)).collect();
+        self.fitted.push(Fitted::Scale { from, to: (to.0 as f32, to.1 as f32) });
+        Ok(())
+    }
+
+    /// Per column, the least and greatest training value.
+    fn extremes(&mut self) -> Vec<(f64, f64)> {
+        let (width, train) = (self.raw.width(), self.train);
+        let values = self.numbers();
+        let mut ranges = vec![(f64::INFINITY, f64::NEG_INFINITY); width];
+        for &row in train {
+            for (range, &value) in ranges.iter_mut().zip(&values[row as usize * width..][..width]) {
+                *range = (range.0.min(f64::from(value)), range.1.max(f64::from(value)));
+            }
+        }
+        ranges
+    }
+
+    fn category(&mut self) {
+        let Cells::Texts(columns) = &self.raw.cells else { return };
+        let width = columns.len();
+        let rows = columns.first().map_or(0, |c| c.codes.len());
+        let (positions, names): (Vec<_>, Vec<_>) = columns.iter().map(positions).unzip();
+        let mut values = vec![0f32; rows * width];
+        for (i, column) in columns.iter().enumerate() {
+            for (row, &code) in column.codes.iter().enumerate() {
+                values[row * width + i] = positions[i][code as usize] as f32;
+            }
+        }
+        self.raw.cells = Cells::Numbers(values);
+        self.fitted.push(Fitted::Category(names));
+    }
+
+    fn one_hot(&mut self) {
+        if let Cells::Numbers(values) = &self.raw.cells {
+            self.raw.cells = Cells::Texts(relabel(values, self.raw.width(), self.fitted.last()));
+            self.fitted.pop_if(|last| matches!(last, Fitted::Category(_)));
+        }
+        let Cells::Texts(columns) = &self.raw.cells else { return };
+        let rows = columns.first().map_or(0, |c| c.codes.len());
+        let (positions, names): (Vec<_>, Vec<Vec<String>>) = columns.iter().map(positions).unzip();
+        let width: usize = names.iter().map(Vec::len).sum();
+        let mut values = vec![0f32; rows * width];
+        let mut start = 0;
+        for (i, column) in columns.iter().enumerate() {
+            for (row, &code) in column.codes.iter().enumerate() {
+                values[row * width + start + positions[i][code as usize] as usize] = 1.0;
+            }
+            start += names[i].len();
+        }
+        let named = |i: usize| {
+            let column = self.raw.column_name(i);
+            names[i].iter().map(move |label| format!("{column} = {label}")).collect::<Vec<_>>()
+        };
+        let all_names: Vec<String> = (0..columns.len()).flat_map(named).collect();
+        (self.raw.names, self.raw.dims) = (all_names, vec![width as u64]);
+        self.raw.cells = Cells::Numbers(values);
+        self.fitted.push(Fitted::OneHot(names));
+    }
+
+    fn warn_constant(&mut self, columns: &[usize], what: &str) {
+        if columns.is_empty() {
+            return;
+        }
+        let shown: Vec<String> = columns.iter().take(6).map(|&i| format!("\"{}\"", self.raw.column_name(i))).collect();
+        let more = if columns.len() > 6 { format!(" and {} more", columns.len() - 6) } else { String::new() };
+        let text = format!("constant in the training part: {}{more}", shown.join(", "));
+        let warning = Diagnostic::warning("W0402", self.field.span, text, what);
+        self.warnings.push(warning.note("a constant column says nothing: it can be left out"));
+    }
+}
+
+/// Per code the place of its label among the sorted ones, and the sorted labels.
+fn positions(column: &Coded) -> (Vec<u32>, Vec<String>) {
+    let order = labels::sorted(column);
+    let mut places = vec![0; order.len()];
+    order.iter().enumerate().for_each(|(place, &code)| places[code as usize] = place as u32);
+    (places, order.iter().map(|&code| column.labels[code as usize].clone()).collect())
+}
+
+/// Numbers back to labels for `one_hot` behind `category` or over numbers: by value, with the category's own names.
+fn relabel(values: &[f32], width: usize, last: Option<&Fitted>) -> Vec<Coded> {
+    let known = match last {
+        Some(Fitted::Category(names)) => Some(names),
+        _ => None,
+    };
+    let column = |i: usize| {
+        let mut coded = Coded::default();
+        let mut codes = std::collections::BTreeMap::new();
+        if let Some(names) = known {
+            coded.labels.clone_from(&names[i]);
+            codes.extend((0..names[i].len() as u32).map(|place| ((place as f32).to_bits(), place)));
+        }
+        for (row, cells) in values.chunks_exact(width.max(1)).enumerate() {
+            let code = *codes.entry((cells[i] + 0.0).to_bits()).or_insert_with(|| {
+                coded.labels.push(cells[i].to_string());
+                coded.lines.push(row as u64 + 1);
+                coded.labels.len() as u32 - 1
+            });
+            coded.codes.push(code);
+        }
+        coded
+    };
+    (0..width).map(column).collect()
+}

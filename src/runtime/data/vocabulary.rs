@@ -1,0 +1,94 @@
+//! The words of a `data` item: readers, sources, transforms.
+//!
+//! In: nothing. Out: their signatures, which `check` validates against and `open` binds. Invariant: each word here has
+//! exactly one place in this folder that carries it out.
+
+use crate::check::signature::{ArgKind, Param, Place, Signature};
+
+const MISSING: ArgKind = ArgKind::Word(&["error", "mean", "drop"]);
+const BOOL: ArgKind = ArgKind::Word(&["true", "false"]);
+
+const fn required(name: &'static str, kind: ArgKind) -> Param {
+    Param { name, kind, required: true }
+}
+
+const fn optional(name: &'static str, kind: ArgKind) -> Param {
+    Param { name, kind, required: false }
+}
+
+const fn word(name: &'static str, place: Place, params: &'static [Param], doc: &'static str) -> Signature {
+    Signature { name, place, readers: &[], params, variadic: false, doc }
+}
+
+static TABLE: [Signature; 11] = [
+    word(
+        "csv",
+        Place::Reader,
+        &[
+            required("path", ArgKind::Text),
+            optional("header", BOOL),
+            optional("delimiter", ArgKind::Text),
+            optional("missing", MISSING),
+        ],
+        "A text file of rows and columns, plain or .gz. The first line names the columns unless header = false; \
+         delimiter = \",\"; missing = error.",
+    ),
+    word(
+        "idx",
+        Place::Reader,
+        &[required("folder", ArgKind::Text)],
+        "A folder with train-images-idx3-ubyte, train-labels-idx1-ubyte and the same for t10k, plain or .gz.",
+    ),
+    word("given", Place::Reader, &[], "Bound from outside: the tensors `NAME.FIELD` of the file that `--start` names."),
+    Signature {
+        readers: &["csv"],
+        variadic: true,
+        ..word(
+            "columns",
+            Place::Source,
+            &[required("which", ArgKind::Columns), optional("missing", MISSING)],
+            "Several columns: a range of numbers from 1 with both ends, or names. missing = that of the reader.",
+        )
+    },
+    Signature {
+        readers: &["csv"],
+        ..word(
+            "column",
+            Place::Source,
+            &[required("which", ArgKind::Column), optional("missing", MISSING)],
+            "One column, by name or by number from 1. missing = that of the reader.",
+        )
+    },
+    Signature { readers: &["idx"], ..word("images", Place::Source, &[], "The pictures, as numbers 0 to 255.") },
+    Signature { readers: &["idx"], ..word("labels", Place::Source, &[], "The class of each picture.") },
+    word(
+        "standardize",
+        Place::Transform,
+        &[],
+        "Subtracts each column's mean and divides by its standard deviation, both of the training part.",
+    ),
+    word(
+        "scale",
+        Place::Transform,
+        &[required("to", ArgKind::Range), optional("from", ArgKind::Range)],
+        "Maps a range onto `to`. The range is `from`; else 0..255 for pictures and each column's least and greatest \
+         value in the training part.",
+    ),
+    word(
+        "category",
+        Place::Transform,
+        &[],
+        "Text as numbers: the position of each label among the sorted labels of its column, from 0.",
+    ),
+    word(
+        "one_hot",
+        Place::Transform,
+        &[],
+        "Each column becomes as many columns as it has labels: 1 at the label's position, 0 elsewhere.",
+    ),
+];
+
+/// All words, readers first.
+pub fn vocabulary() -> &'static [Signature] {
+    &TABLE
+}
