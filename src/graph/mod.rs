@@ -3,6 +3,12 @@
 //! In: what `check` elaborates. Out: what the passes rewrite and `loops` lowers. Invariant: nodes stand in topological
 //! order (arguments before uses), and every type follows from the operator's shape rule (`verify` holds both).
 
+pub mod builder;
+pub mod verify;
+
+pub use builder::Builder;
+pub use verify::verify;
+
 use crate::base::{Span, Type};
 use crate::ops::{Attrs, OpDef, Value};
 
@@ -58,4 +64,26 @@ pub struct Output {
     pub value: Value,
     /// The index in `inputs` of the parameter or state that takes this value when the step ends.
     pub target: Option<usize>,
+}
+
+impl Graph {
+    pub fn node(&self, value: Value) -> &Node {
+        &self.nodes[value.0 as usize]
+    }
+
+    /// Every value, in order.
+    pub fn values(&self) -> impl Iterator<Item = Value> + use<> {
+        (0..self.nodes.len() as u32).map(Value)
+    }
+
+    /// The input that this value is, if it is one.
+    pub fn input_of(&self, value: Value) -> Option<&Input> {
+        let found = self.inputs.binary_search_by_key(&value, |input| input.value);
+        found.ok().map(|i| &self.inputs[i])
+    }
+
+    /// The types of a node's operands.
+    pub fn arg_types(&self, value: Value) -> Vec<&Type> {
+        self.node(value).args.iter().map(|&arg| &self.node(arg).ty).collect()
+    }
 }

@@ -5,9 +5,22 @@
 //! The traits [`Kernel`] and [`Emit`] and the handle [`Value`] live here, so that the table needs neither graph nor loops.
 
 pub mod scalar;
+pub mod number;
+pub mod attrs;
+pub mod build;
+pub mod elementwise;
+pub mod sources;
+pub mod layout;
+pub mod pieces;
+pub mod windows;
+pub mod reductions;
+pub mod contract;
+pub mod rows;
+mod table;
 
 use crate::base::{DType, Extent, Type};
 pub use scalar::ScalarOp;
+pub use table::{find, sample_domain, table};
 
 /// A tensor value of a graph: the node with this number. Prints as `%3`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -99,12 +112,6 @@ pub enum Attr {
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Attrs(pub Vec<(&'static str, Attr)>);
 
-impl Attrs {
-    pub fn get(&self, name: &str) -> Option<&Attr> {
-        self.0.iter().find(|(n, _)| *n == name).map(|(_, a)| a)
-    }
-}
-
 /// A node as its operator sees it.
 pub struct Io<'a> {
     pub attrs: &'a Attrs,
@@ -114,7 +121,8 @@ pub struct Io<'a> {
     pub ty: &'a Type,
 }
 
-/// Example operands for the generic tests: shape, gradient, machine code = interpreter.
+/// Example operands for the generic tests: shape, gradient, machine code = interpreter. The only symbol is number 0, and
+/// an I32 operand takes the values 0, 1 and 2, so that it may pick rows.
 pub struct Example {
     pub attrs: Attrs,
     pub args: Vec<Type>,
