@@ -178,7 +178,7 @@ pub enum ExprKind {
     Call(Box<Call>),
     /// `x[t, d]`, `pad(x, 0)[i + u, c]`
     Index(Box<Expr>, Vec<Expr>),
-    /// `[x[t], h]`, `[400]`
+    /// `[x[t], h]`, `[400]`; also `accuracy, confusion` behind `=`, which begins where its first element does.
     List(Vec<Expr>),
     /// `0..1`, `3e-4 .. 3e-5`
     Range(Box<Expr>, Box<Expr>),
@@ -232,7 +232,7 @@ pub enum UnaryOp {
     Not,
 }
 
-/// From the loosest binding to the tightest: `|`; `or`; `then`; `and`; comparisons; `+ -`; `* / %`; `^`.
+/// From the loosest binding to the tightest: `|`; `or`; `then`; `and`; (`not`); comparisons; (`..`); `+ -`; `* / %`; `^`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BinaryOp {
     Alternative,

@@ -1,0 +1,412 @@
+//! What was expected: syntax errors in plain words.
+//!
+//! In: a statement and the place where the grammar stopped. Out: a diagnostic that says what to type. Invariant: the
+//! message speaks of what the user wrote (a value, an argument, a line), never of rules of the grammar.
+
+use super::ast::DefKind;
+use super::scan::UNITS;
+use super::skeleton::Skeleton;
+use crate::base::{Diagnostic, FileId, Span};
+
+/// The code of an error that was reported by the scanner already.
+pub(super) const REPORTED: &str = "";
+/// The code of "this is not an item".
+pub(super) const NO_ITEM: &str = "E0012";
+
+/// What was being read.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Mistake {
+    Use,
+    Const,
+    Data,
+    Train,
+    Def(DefKind),
+    Param,
+    State,
+    Assert,
+    Expect,
+    Phase,
+    Scan,
+    Statement,
+}
+
+const ITEM_WORDS: [&str; 11] =
+    ["use", "const", "data", "fn", "init", "block", "op", "loss", "optimizer", "model", "train"];
+
+impl Mistake {
+    /// What it is called, and how it is written where that helps.
+    fn shape(self) -> (&'static str, &'static str) {
+        match self {
+            Mistake::Use => ("`use`", "use \"blocks.nn\""),
+            Mistake::Const => ("this constant", "const temp = 4"),
+            Mistake::Data => ("this data", "data iris = csv(\"iris.csv\") { … }"),
+            Mistake::Train => ("this `train`", "train mlp on iris { … }"),
+            Mistake::Def(kind) => match kind {
+                DefKind::Fn => ("this function", "fn half(scale = 1) t { scale * t / 2 }"),
+                DefKind::Init => ("this initialiser", "init small fan_in { uniform(-1 / fan_in, 1 / fan_in) }"),
+                DefKind::Block => ("this block", "block stage(out)  [H, W, _] -> [_, _, out] { … }"),
+                DefKind::Op => ("this op", "op double  x: [.., D] -> y: [.., D] { … }"),
+                DefKind::Loss => ("this loss", "loss mine(gamma = 2)  z: logits[K], y: class(K) { … }"),
+                DefKind::Optimizer => ("this optimizer", "optimizer plain(lr)  w, g { w = w - lr * g }"),
+                DefKind::Model => ("this model", "model mlp  x: [4] -> logits[3] { … }"),
+            },
+            Mistake::Param => ("this parameter", "param weight: [D] = ones"),
+            Mistake::State => ("this state", "state m = 0"),
+            Mistake::Assert => ("this assertion", "assert D % heads == 0, \"why\""),
+            Mistake::Expect => ("this promise", "expect test.accuracy >= 0.9"),
+            Mistake::Phase => ("this phase", "train { … }"),
+            Mistake::Scan => ("this scan", "scan(T) h: [units] = 0 { … }"),
+            Mistake::Statement => ("", ""),
+        }
+    }
+
+    fn is_item(self) -> bool {
+        matches!(self, Mistake::Use | Mistake::Const | Mistake::Data | Mistake::Train | Mistake::Def(_))
+    }
+}
+
+/// A piece of the text: where it stands and what it says.
+#[derive(Clone, Copy)]
+struct Token<'t> {
+    start: usize,
+    text: &'t str,
+}
+
+impl Token<'_> {
+    fn end(&self) -> usize {
+        self.start + self.text.len()
+    }
+
+    fn is_word(&self) -> bool {
+        self.text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+    }
+
+    fn is_number(&self) -> bool {
+        self.text.starts_with(|c: char| c.is_ascii_digit())
+    }
+
+    /// Whether a value must follow.
+    fn asks_for_value(&self) -> bool {
+        matches!(self.text, "and" | "or" | "not" | "then")
+            || matches!(
+                self.text,
+                "->" | "+" | "-" | "*" | "/" | "^" | "%" | "==" | "!=" | "<=" | ">=" | "<" | ">" | ".." | "|" | "="
+            )
+    }
+}
+
+/// The tokens of a short text around the mistake; strings are one token.
+fn tokens(text: &str) -> Vec<Token<'_>> {
+    let bytes = text.as_bytes();
+    let (mut tokens, mut at) = (Vec::new(), 0);
+    while at < bytes.len() {
+        let start = at;
+        let class = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+        at += match bytes[at] {
+            b' ' | b'\t' => 1,
+            b'"' => bytes[at + 1..].iter().position(|&b| b == b'"').map_or(bytes.len() - at, |i| i + 2),
+            b if class(b) => bytes[at..].iter().take_while(|&&b| class(b)).count(),
+            _ if ["->", "==", "!=", "<=", ">=", ".."].iter().any(|s| text[at..].starts_with(s)) => 2,
+            _ => 1,
+        };
+        if !matches!(bytes[start], b' ' | b'\t') {
+            tokens.push(Token { start, text: &text[start..at] });
+        }
+    }
+    tokens
+}
+
+/// The error at `at`, the place where the grammar stopped reading `skeleton`.
+pub(super) fn describe(file: FileId, skeleton: &Skeleton, at: usize, mistake: Mistake) -> Diagnostic {
+    let text = skeleton.text();
+    let all = tokens(text);
+    let next = all.partition_point(|t| t.end() <= at);
+    let found = all.get(next).copied();
+    let before = next.checked_sub(1).map(|i| all[i]);
+    let place = Place { file, skeleton, mistake, all: &all, next, found, before, open: innermost(&all[..next]) };
+    if let Some(special) = place.special() {
+        return special;
+    }
+    let diagnostic = match before {
+        Some(b) if b.asks_for_value() && !place.is_whole_range(b) => place.value_missing(b),
+        Some(Token { text: "(" | "[" | ",", .. }) if found.is_some() => place.bad_start(),
+        None => place.bad_start(),
+        Some(b) => place.not_ended(b),
+    };
+    match mistake.shape() {
+        (_, "") => diagnostic,
+        (what, example) => diagnostic.note(format!("{} is written like `{example}`", what.replace("this ", "a "))),
+    }
+}
+
+/// The innermost bracket that is open after `tokens`.
+fn innermost<'t>(tokens: &[Token<'t>]) -> Option<Token<'t>> {
+    let mut open = Vec::new();
+    for token in tokens {
+        match token.text {
+            "(" | "[" | "{" => open.push(*token),
+            ")" | "]" | "}" => drop(open.pop()),
+            _ => {}
+        }
+    }
+    open.pop()
+}
+
+struct Place<'a> {
+    file: FileId,
+    skeleton: &'a Skeleton<'a>,
+    mistake: Mistake,
+    all: &'a [Token<'a>],
+    next: usize,
+    found: Option<Token<'a>>,
+    before: Option<Token<'a>>,
+    open: Option<Token<'a>>,
+}
+
+impl Place<'_> {
+    fn span(&self, token: Token<'_>) -> Span {
+        self.skeleton.span(self.file, token.start, token.end())
+    }
+
+    /// The found token; at the end of the text, the place behind the last one.
+    fn here(&self) -> Span {
+        match (self.found, self.before) {
+            (Some(found), _) => self.span(found),
+            (None, Some(before)) => self.span(before).after(),
+            (None, None) => self.skeleton.whole(self.file),
+        }
+    }
+
+    fn found_text(&self) -> String {
+        match self.found {
+            Some(t) if t.text.starts_with('"') => "a string".to_string(),
+            Some(t) => format!("`{}`", t.text),
+            None if self.mistake.is_item() => "the end of the item".to_string(),
+            None => "the end of the statement".to_string(),
+        }
+    }
+
+    fn error(&self, message: String, label: impl Into<String>) -> Diagnostic {
+        Diagnostic::error("E0010", self.here(), message, label)
+    }
+
+    /// `[..` and `, ..` stand for any axes and are complete.
+    fn is_whole_range(&self, token: Token<'_>) -> bool {
+        token.text == ".." && self.next >= 2 && matches!(self.all[self.next - 2].text, "[" | "," | "(")
+    }
+
+    /// Mistakes that have a name.
+    fn special(&self) -> Option<Diagnostic> {
+        let (before, found) = (self.before?, self.found);
+        if let Some(found) = found {
+            if before.is_number() && found.is_word() && !matches!(found.text, "and" | "or" | "then" | "not") {
+                return Some(self.unknown_unit(found));
+            }
+            if matches!(found.text, "and" | "or" | "not" | "then" | "else") && self.wants_name(before) {
+                let message = format!("`{}` is a word of the language and cannot be a name", found.text);
+                return Some(self.error(message, "choose another name"));
+            }
+        }
+        let percent = before.text == "%" && self.next >= 2 && self.all[self.next - 2].is_number();
+        if percent && found.is_none_or(|f| matches!(f.text, "," | ")" | "]")) {
+            let number = self.all[self.next - 2];
+            let span = self.span(number).to(self.span(before));
+            let message = "a share is written without a space: `%` with spaces is the remainder of a division";
+            let fixed = format!("{}%", number.text);
+            let diagnostic = Diagnostic::error("E0010", span, message, format!("write `{fixed}`"));
+            return Some(diagnostic.fix(format!("write `{fixed}`"), span, fixed));
+        }
+        if found.is_none() && self.open.is_none() && before.text == "->" || before.text == "then" && found.is_none() {
+            let message = format!("the line ends with `{}`", before.text);
+            let label = format!("to go on, begin the next line with `{}`", before.text);
+            return Some(Diagnostic::error("E0010", self.span(before), message, label));
+        }
+        None
+    }
+
+    fn wants_name(&self, before: Token<'_>) -> bool {
+        before.asks_for_value() || matches!(before.text, "(" | "[" | "," | "." | ":") || self.next == 1
+    }
+
+    fn unknown_unit(&self, found: Token<'_>) -> Diagnostic {
+        let message = format!("`{}` is not a unit", found.text);
+        let label = format!("a number is followed by a unit or an operator, not by `{}`", found.text);
+        let mut diagnostic = Diagnostic::error("E0011", self.span(found), message, label)
+            .note(format!("the units are {} and %", UNITS.join(", ")));
+        let near = UNITS.iter().map(|u| (distance(u, found.text), u)).filter(|(d, u)| *d <= 2.min(u.len() / 2));
+        if let Some((_, unit)) = near.min() {
+            diagnostic = diagnostic.fix(format!("did you mean `{unit}`?"), self.span(found), *unit);
+        }
+        diagnostic
+    }
+
+    fn value_missing(&self, before: Token<'_>) -> Diagnostic {
+        let what = match before.text {
+            "->" => "a layer, a block or a name",
+            _ => "a value",
+        };
+        let message = format!("expected {what} after `{}`, found {}", before.text, self.found_text());
+        match self.found {
+            Some(_) => self.error(message, format!("{what} is missing before this")),
+            None => Diagnostic::error("E0010", self.span(before), message, format!("{what} is missing behind this")),
+        }
+    }
+
+    fn bad_start(&self) -> Diagnostic {
+        let message = format!("expected a value, found {}", self.found_text());
+        match self.found {
+            Some(found) if found.text == "->" && self.before.is_none() => {
+                self.error("a statement cannot begin with `->`".to_string(), "what flows here is missing before this")
+            }
+            Some(found) if found.text == "=" => {
+                self.error("expected a name before `=`".to_string(), "the name is missing before this")
+            }
+            Some(_) => self.error(message, "a value is missing before this"),
+            None => self.error(message, "something is missing here"),
+        }
+    }
+
+    /// A value is complete and what follows does not go on with it.
+    fn not_ended(&self, before: Token<'_>) -> Diagnostic {
+        let found = self.found_text();
+        match self.open.map(|o| o.text) {
+            Some("(") => {
+                let what = if self.in_params() { "this setting" } else { "this argument" };
+                let message = format!("expected `,` or `)` after {what}, found {found}");
+                self.between(before, message, "a `,` or `)` is missing before this")
+            }
+            Some("[") => {
+                let message = format!("expected `,` or `]`, found {found}");
+                self.between(before, message, "a `,` or `]` is missing before this")
+            }
+            _ if self.mistake.is_item() => self.item_not_ended(before),
+            _ => self.statement_not_ended(before),
+        }
+    }
+
+    fn in_params(&self) -> bool {
+        matches!(self.mistake, Mistake::Def(_))
+            && self.open.is_some_and(|o| self.all.get(2).is_some_and(|t| t.start == o.start))
+    }
+
+    /// The error, with a comma offered where two values stand side by side.
+    fn between(&self, before: Token<'_>, message: String, label: &str) -> Diagnostic {
+        let diagnostic = self.error(message, label);
+        match self.found {
+            Some(t) if t.is_word() || t.is_number() || t.text.starts_with('"') => {
+                diagnostic.fix("separate them by a comma", self.span(before).after(), ",")
+            }
+            Some(Token { text: ":", .. }) => diagnostic.fix("a value is given with `=`", self.here(), " ="),
+            _ => diagnostic,
+        }
+    }
+
+    fn item_not_ended(&self, before: Token<'_>) -> Diagnostic {
+        let (what, _) = self.mistake.shape();
+        let found = self.found_text();
+        let body = self.all.iter().any(|t| t.text == "{");
+        let no_name = self.next <= 1;
+        if no_name {
+            let name = if self.mistake == Mistake::Use { "a path in quotes" } else { "a name" };
+            return self.error(
+                format!("expected {name} after `{}`, found {found}", before.text),
+                format!("{name} is missing here"),
+            );
+        }
+        match self.mistake {
+            Mistake::Const | Mistake::Use => self.error(
+                format!("{what} ends after `{}`, but {found} follows", before.text),
+                "expected an operator or the end of the line",
+            ),
+            Mistake::Data if self.next == 2 => {
+                let diagnostic = self.error(format!("expected `=` and a reader, found {found}"), "`=` is missing here");
+                diagnostic.note("readers are library names: `csv(\"file.csv\")`, `idx(\"folder\")`, `given`")
+            }
+            Mistake::Train if !self.all.iter().any(|t| t.text == "on") => self
+                .error(format!("expected `on` and the name of the data, found {found}"), "`on DATA` is missing here"),
+            _ if self.found.is_none() && !body => {
+                let message = format!("{what} has no body: expected `{{`");
+                Diagnostic::error("E0010", self.span(before), message, "`{ … }` is missing behind this")
+            }
+            _ if before.text == "}" => {
+                self.error(format!("{what} ends with its `}}`, but {found} follows"), "begin a new line here")
+            }
+            _ => self
+                .error(format!("expected `->`, `,` or `{{` after `{}`, found {found}", before.text), "unexpected here"),
+        }
+    }
+
+    fn statement_not_ended(&self, before: Token<'_>) -> Diagnostic {
+        let found = self.found_text();
+        let message =
+            format!("expected `->`, an operator or the end of the line after `{}`, found {found}", shown(before));
+        match self.found {
+            Some(Token { text: "=", .. }) if self.all[..self.next].iter().any(|t| t.text == "=") => {
+                self.error("a second `=` in one statement".to_string(), "one name gets one value")
+            }
+            Some(t) if t.is_word() || t.text == "[" => {
+                let diagnostic = self.error(message, "an `->` or an operator is missing before this");
+                diagnostic.fix(
+                    "if it flows on to the next, write `->`",
+                    Span { end: self.span(t).start, ..self.span(t) },
+                    "-> ",
+                )
+            }
+            Some(t) if t.text == ":" => {
+                self.error(message, "a value is given with `=`").fix("write `=`", self.span(t), " =")
+            }
+            Some(_) => self.error(message, "unexpected here"),
+            None => self
+                .error(format!("expected more after `{}`, found {found}", shown(before)), "something is missing here"),
+        }
+    }
+}
+
+fn shown<'t>(token: Token<'t>) -> &'t str {
+    if token.text.starts_with('"') { "\"…\"" } else { token.text }
+}
+
+/// E0008: reserved for a later version.
+pub(super) fn later(file: FileId, skeleton: &Skeleton, word: &str) -> Box<Diagnostic> {
+    let span = skeleton.span(file, 0, word.len());
+    let message = format!("`{word}` is not part of this version");
+    Box::new(Diagnostic::error("E0008", span, message, "the word is reserved for a later version"))
+}
+
+/// Something else than an item at the top of the file.
+pub(super) fn no_item(file: FileId, skeleton: &Skeleton, word: &str) -> Box<Diagnostic> {
+    let all = tokens(skeleton.text());
+    let length = all.first().map_or(1, |t| t.text.len());
+    let span = skeleton.span(file, 0, length);
+    let near = ITEM_WORDS.iter().map(|w| (distance(w, word), w)).filter(|(d, w)| *d <= 2.min(w.len() / 2));
+    let message = format!("expected an item, found `{}`", all.first().map_or("", |t| shown(*t)));
+    let label = "a file consists of items such as `data`, `model`, `train`";
+    let diagnostic = Diagnostic::error(NO_ITEM, span, message, label)
+        .note(format!("the words that begin an item are {}", ITEM_WORDS.join(", ")));
+    Box::new(match near.min() {
+        Some((_, near)) if !word.is_empty() => diagnostic.fix(format!("did you mean `{near}`?"), span, *near),
+        _ => diagnostic,
+    })
+}
+
+/// Edits (insert, delete, replace, swap neighbours) between two short words.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    if a.len().abs_diff(b.len()) > 2 {
+        return usize::MAX;
+    }
+    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let replace = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = replace.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(best);
+        }
+        rows.push(row);
+    }
+    rows[a.len()][b.len()]
+}

@@ -1,0 +1,112 @@
+//! What items and statements share: names, kinds, slots, arguments, strings.
+//!
+//! In: pairs of the grammar. Out: parts of the tree. Invariant: the text of a string comes from the source, never from the
+//! scanned text.
+
+use super::{Built, Reader, Rule};
+use crate::base::Diagnostic;
+use crate::syntax::ast::{Arg, Expr, Ident, Slot, Stmt, Str, TypeExpr};
+use crate::syntax::scan::too_deep;
+use crate::syntax::skeleton::Skeleton;
+use pest::iterators::{Pair, Pairs};
+
+impl Reader<'_> {
+    pub(super) fn ident(&self, skeleton: &Skeleton, pair: &Pair<'_, Rule>) -> Ident {
+        Ident { text: pair.as_str().to_string(), span: self.span(skeleton, pair) }
+    }
+
+    pub(super) fn string(&self, skeleton: &Skeleton, pair: &Pair<'_, Rule>) -> Str {
+        let span = self.span(skeleton, pair);
+        let raw = &self.source[span.start as usize..span.end as usize];
+        let mut chars = raw.chars();
+        (chars.next(), chars.next_back());
+        let (mut text, mut escaped) = (String::new(), false);
+        for c in chars {
+            match (escaped, c) {
+                (false, '\\') => {
+                    escaped = true;
+                    continue;
+                }
+                (true, 'n') => text.push('\n'),
+                (true, 't') => text.push('\t'),
+                _ => text.push(c),
+            }
+            escaped = false;
+        }
+        Str { text, span }
+    }
+
+    /// The statements of the body that `pair` stands for.
+    pub(super) fn body_of(&mut self, skeleton: &Skeleton, pair: &Pair<'_, Rule>) -> Vec<Stmt> {
+        self.body(skeleton.source(pair.as_span().start()))
+    }
+
+    pub(super) fn expressions(&mut self, skeleton: &Skeleton, pairs: Pairs<'_, Rule>) -> Built<Vec<Expr>> {
+        let mut list = Vec::new();
+        for pair in pairs.filter(|p| p.as_rule() == Rule::expr) {
+            list.push(self.expr(skeleton, pair)?);
+        }
+        Ok(list)
+    }
+
+    pub(super) fn args(&mut self, skeleton: &Skeleton, pair: Pair<'_, Rule>) -> Built<Vec<Arg>> {
+        let mut args: Vec<Arg> = Vec::new();
+        for pair in pair.into_inner() {
+            if pair.as_rule() == Rule::named {
+                let mut parts = pair.into_inner();
+                let name = parts.next().map(|p| self.ident(skeleton, &p));
+                let mut values = self.expressions(skeleton, parts)?;
+                args.extend(values.pop().map(|value| Arg { name, value }));
+            } else {
+                args.push(Arg { name: None, value: self.expr(skeleton, pair)? });
+            }
+        }
+        Ok(args)
+    }
+
+    pub(super) fn kind(&mut self, skeleton: &Skeleton, pair: Pair<'_, Rule>) -> Built<TypeExpr> {
+        let mut ty = TypeExpr { kind: None, args: Vec::new(), dims: None, span: self.span(skeleton, &pair) };
+        for part in pair.into_inner() {
+            match part.as_rule() {
+                Rule::name => ty.kind = Some(self.ident(skeleton, &part)),
+                Rule::kind_args => ty.args = self.expressions(skeleton, part.into_inner())?,
+                _ => ty.dims = Some(self.expressions(skeleton, part.into_inner())?),
+            }
+        }
+        Ok(ty)
+    }
+
+    pub(super) fn slot(&mut self, skeleton: &Skeleton, pair: Pair<'_, Rule>) -> Built<Slot> {
+        let span = self.span(skeleton, &pair);
+        let mut parts = pair.into_inner();
+        let name = self.ident(skeleton, &parts.next().expect("invariant: a slot has a name"));
+        let mut slot = Slot { name, ty: None, init: None, span };
+        for part in parts {
+            match part.as_rule() {
+                Rule::kind => slot.ty = Some(self.kind(skeleton, part)?),
+                _ => slot.init = Some(self.expr(skeleton, part)?),
+            }
+        }
+        Ok(slot)
+    }
+
+    /// Counts one level of nesting around `build`.
+    pub(super) fn nested<T>(
+        &mut self,
+        place: crate::base::Span,
+        build: impl FnOnce(&mut Self) -> Built<T>,
+    ) -> Built<T> {
+        if self.depth >= crate::syntax::ast::MAX_DEPTH {
+            return Err(Box::new(too_deep(place)));
+        }
+        self.depth += 1;
+        let built = build(self);
+        self.depth -= 1;
+        built
+    }
+}
+
+/// E0010 with a place and what to do about it.
+pub(super) fn error(span: crate::base::Span, message: impl Into<String>, label: impl Into<String>) -> Box<Diagnostic> {
+    Box::new(Diagnostic::error("E0010", span, message, label))
+}
