@@ -1,1 +1,6 @@
 //! Tests of runtime: text in, text out.
+
+mod common;
+mod data;
+mod files;
+mod numbers;

@@ -213,7 +213,7 @@ fn describe(literal: &Literal) -> String {
 pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).max(2).min(word.chars().count().saturating_sub(1).max(1));
     let near = candidates.map(|c| (distance(word, c), c)).filter(|&(d, _)| d <= limit);
-    near.min_by_key(|&(d, _)| d).map(|(_, c)| c)
+    near.filter(|&(d, _)| d < word.chars().count()).min_by_key(|&(d, _)| d).map(|(_, c)| c)
 }
 
 /// The least number of inserted, removed, replaced or swapped neighbouring characters (optimal string alignment).

@@ -90,7 +90,7 @@ impl Reader {
                 let note = "save the file as UTF-8, for example with `iconv -f LATIN1 -t UTF-8`";
                 self.error("E0412", line, "this line is not valid UTF-8", note)
             })?;
-            if record.ends != [0] || quoted {
+            if record.len() > 1 || quoted || !record.text.trim().is_empty() {
                 return Ok(true);
             }
         }

@@ -98,7 +98,7 @@ impl Source {
             (
                 "E0409",
                 format!("{shown}: the gzip data ends early"),
-                "the file is cut off: copy or download it again".into(),
+                "the file is cut off, or something follows its end: copy or download it again".into(),
             )
         } else if self.gzip {
             let note = format!("{error}: `gzip -t` on the file says the same; copy or download it again");

@@ -109,7 +109,7 @@ fn check(spec: &DataSpec, given: Option<usize>) -> Result<(), Box<Diagnostic>> {
     }
     let sum: f64 = all.iter().map(|p| if let Part::Share(s) = p { *s } else { 0.0 }).sum();
     if sum > 1.0 + 1e-9 {
-        return fail(format!("the shares add up to {:.4}%", sum * 100.0), "at most 100%");
+        return fail(format!("the shares add up to {}%", (sum * 1e6).round() / 1e4), "at most 100%");
     }
     Ok(())
 }

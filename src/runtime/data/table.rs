@@ -289,10 +289,10 @@ impl Builder {
         };
         let note = if is_absent(written) {
             "`missing = drop` leaves such rows out; `missing = mean` takes the column's mean".to_string()
-        } else if written.replacen(',', ".", 1).parse::<f64>().is_ok() {
-            "numbers are written with a point: 1.5".to_string()
         } else if written.parse::<f64>().is_ok() {
             "a value must be finite and fit a 32-bit number".to_string()
+        } else if written.replacen(',', ".", 1).parse::<f64>().is_ok() {
+            "numbers are written with a point: 1.5".to_string()
         } else if record.line == 1 && !shape.header {
             "if the first line holds names, remove `header = false`".to_string()
         } else {

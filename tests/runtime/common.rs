@@ -1,0 +1,111 @@
+//! Makers of data items and files for the tests of the runtime.
+
+use nnc::base::{Extent, FileId, SourceMap, Span};
+use nnc::check::spec::{Call, DataSpec, FieldSpec, Kind, Literal, Part, SplitSpec};
+use nnc::runtime::data::{Access, Dataset, open};
+use std::io::Write;
+
+pub const SOURCE: &str = "data d = csv(\"t.csv\") { x: [2] = columns(1..2); y: class(2) = column(\"y\") }\n";
+
+pub fn span() -> Span {
+    Span::new(FileId(0), 0, 4)
+}
+
+pub fn text(value: &str) -> Literal {
+    Literal::Text(value.to_string())
+}
+
+pub fn word(value: &str) -> Literal {
+    Literal::Word(value.to_string())
+}
+
+pub fn call(name: &str, args: Vec<(Option<&str>, Literal)>) -> Call {
+    let args = args.into_iter().map(|(n, l)| (n.map(str::to_string), l)).collect();
+    Call { name: name.to_string(), args, span: span() }
+}
+
+pub fn field(name: &str, kind: Kind, shape: &[u64], source: Call) -> FieldSpec {
+    let shape = shape.iter().map(|&n| Extent::Fixed(n)).collect();
+    FieldSpec { name: name.to_string(), span: span(), kind, shape, source: Some(source), transforms: vec![] }
+}
+
+/// `x: [2] = columns(1..2)` and `y: class(2) = column("y")` of `t.csv`.
+pub fn table() -> DataSpec {
+    let x = field("x", Kind::Real, &[2], call("columns", vec![(None, Literal::Range(1.0, 2.0))]));
+    let y = field("y", Kind::Class(Some(2)), &[], call("column", vec![(None, text("y"))]));
+    let split = SplitSpec { span: span(), ..SplitSpec::default() };
+    let reader = call("csv", vec![(None, text("t.csv"))]);
+    DataSpec { name: "d".into(), span: span(), reader, fields: vec![x, y], split }
+}
+
+/// `image: [2, 2, 1] = images` and `label: class(3) = labels` of the folder `m`.
+pub fn pictures() -> DataSpec {
+    let x = field("image", Kind::Real, &[2, 2, 1], call("images", vec![]));
+    let y = field("label", Kind::Class(Some(3)), &[], call("labels", vec![]));
+    let split = SplitSpec { train: Part::Given, test: Part::Given, span: span(), ..SplitSpec::default() };
+    let reader = call("idx", vec![(None, text("m"))]);
+    DataSpec { name: "d".into(), span: span(), reader, fields: vec![x, y], split }
+}
+
+/// A folder of files that goes when the value does.
+pub struct Folder(pub tempfile::TempDir);
+
+impl Folder {
+    pub fn new(files: &[(&str, &[u8])]) -> Folder {
+        let folder = Folder(tempfile::tempdir().unwrap());
+        files.iter().for_each(|(name, bytes)| folder.write(name, bytes));
+        folder
+    }
+
+    pub fn write(&self, name: &str, bytes: &[u8]) {
+        let path = self.0.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    pub fn access(&self) -> Access {
+        Access::beside(&self.0.path().join("m.nn"))
+    }
+
+    pub fn open(&self, spec: &DataSpec) -> Result<Dataset, String> {
+        open(spec, &self.access(), None, 0).map_err(|errors| render(&errors).replace(&self.root(), "FOLDER"))
+    }
+
+    fn root(&self) -> String {
+        self.0.path().canonicalize().unwrap().display().to_string()
+    }
+}
+
+/// One line per diagnostic: code and message, then its label, notes and exit code.
+pub fn render(diagnostics: &[nnc::base::Diagnostic]) -> String {
+    let mut sources = SourceMap::default();
+    sources.add("m.nn", SOURCE, false);
+    let one = |d: &nnc::base::Diagnostic| {
+        let label = d.labels.first().map_or(String::new(), |l| format!("\n  {}", l.text));
+        let notes: String = d.notes.iter().map(|n| format!("\n  = {n}")).collect();
+        format!("{}{label}{notes}\n  exit {}", d.short(&sources), d.exit_code())
+    };
+    diagnostics.iter().map(one).collect::<Vec<_>>().join("\n")
+}
+
+/// The mistakes in `csv` read as [`table`].
+pub fn mistakes(csv: impl AsRef<[u8]>) -> String {
+    Folder::new(&[("t.csv", csv.as_ref())]).open(&table()).expect_err("this table has a mistake")
+}
+
+pub fn read(csv: impl AsRef<[u8]>) -> Dataset {
+    Folder::new(&[("t.csv", csv.as_ref())]).open(&table()).unwrap()
+}
+
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+pub fn idx(dims: &[u32], bytes: &[u8]) -> Vec<u8> {
+    let mut out = vec![0, 0, 8, dims.len() as u8];
+    dims.iter().for_each(|d| out.extend(d.to_be_bytes()));
+    out.extend(bytes);
+    out
+}
