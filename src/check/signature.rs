@@ -134,7 +134,7 @@ pub fn bind<'a>(
             let text = format!("`{}` takes {}", call.name, signature.usage());
             return Err(Box::new(Diagnostic::error("E0102", call.span, text, "too many arguments")));
         };
-        if !values[index].is_empty() && !(signature.variadic && index == 0) {
+        if !(values[index].is_empty() || signature.variadic && index == 0) {
             let text = format!("`{}` is given twice", param.name);
             return Err(Box::new(Diagnostic::error("E0103", call.span, text, "each parameter once")));
         }

@@ -2,9 +2,6 @@
 //!
 //! In: nothing. Out: constants. Invariant: every reader compares with a cap here before it allocates.
 
-/// Bytes of one `.nn` file (E0802).
-pub const SOURCE_BYTES: u64 = 64 << 20;
-
 /// Bytes that a compressed file may expand to, unless `--max-decompressed` says otherwise (E0806).
 pub const DECOMPRESSED_BYTES: u64 = 4 << 30;
 

@@ -6,3 +6,4 @@
 pub mod limits;
 pub mod random;
 pub mod data;
+pub mod train;

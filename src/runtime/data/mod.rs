@@ -100,7 +100,7 @@ pub fn open(spec: &DataSpec, access: &Access, start: Option<&StartFile>, seed: u
         }
         _ => {
             let bound = bind(vocabulary(), Place::Reader, "", &spec.reader);
-            let error = bound.err().expect("every reader of the vocabulary has its arm above");
+            let error = bound.expect_err("every reader of the vocabulary has its arm above");
             return Err(vec![*error]);
         }
     };

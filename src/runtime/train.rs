@@ -1,0 +1,354 @@
+//! The training loop.
+//!
+//! In: compiled steps, the parts of a data set, and what the `train` item says. Out: the figures of every epoch and of the
+//! end. Invariant: the rows of step n follow from seed, batch size and data alone; the clock only decides when to end, and
+//! the step at which it did is part of the outcome.
+
+use super::data::Parts;
+use super::random::{Purpose, Stream};
+use crate::base::Diagnostic;
+use crate::check::spec::{Comparison, Expect, Stop, TrainSpec};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// A figure over rows: Σ w·x and Σ w; its mean is their quotient. Sums are f64 so that 10^9 rows lose nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Sum {
+    pub sum: f64,
+    pub weight: f64,
+}
+
+impl Sum {
+    pub fn add(&mut self, other: Sum) {
+        self.sum += other.sum;
+        self.weight += other.weight;
+    }
+
+    pub fn mean(self) -> f64 {
+        self.sum / self.weight
+    }
+}
+
+/// A compiled model with its weights.
+pub trait Steps {
+    /// The names of the figures; the first is `loss`.
+    fn figures(&self) -> &[String];
+
+    /// One step of training on these rows (at most the batch size, at least one). `step` counts from 1. Writes one sum per
+    /// figure to `out`.
+    fn train_step(&mut self, rows: &[i32], step: u64, out: &mut [Sum]) -> Result<(), Box<Diagnostic>>;
+
+    /// The figures of these rows (at most the batch size) with the present weights, without training.
+    fn evaluate(&mut self, rows: &[i32], out: &mut [Sum]) -> Result<(), Box<Diagnostic>>;
+}
+
+/// What the loop tells while it runs.
+pub trait Observer {
+    /// After every step; must be cheap.
+    fn step(&mut self, at: &Progress);
+    /// After every epoch, and after an epoch that ended early.
+    fn epoch(&mut self, at: &Progress, train: &[f64], valid: Option<&[f64]>);
+}
+
+/// Where the run is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// From 1.
+    pub epoch: u64,
+    /// Steps done, all epochs together.
+    pub step: u64,
+    /// Steps done in this epoch, and what a whole epoch has.
+    pub step_in_epoch: u64,
+    pub steps_per_epoch: u64,
+    /// The last step, where a count of epochs or steps gives it.
+    pub last_step: Option<u64>,
+    /// The mean loss of the last step.
+    pub loss: f64,
+    pub elapsed: Duration,
+}
+
+/// Why the run ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ended {
+    Epochs,
+    Steps,
+    Time,
+    /// `valid.loss` did not improve.
+    Plateau(String),
+    /// SIGINT or SIGTERM.
+    Interrupted,
+}
+
+/// An `expect` that was not kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Missed {
+    pub expect: Expect,
+    pub value: f64,
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    pub epochs: u64,
+    pub steps: u64,
+    pub ended: Ended,
+    pub elapsed: Duration,
+    pub figures: Vec<String>,
+    /// For each part that has rows: its name, its rows, its figures with the final weights.
+    pub parts: Vec<(&'static str, usize, Vec<f64>)>,
+    pub missed: Vec<Missed>,
+}
+
+/// The number of steps after which a count-based stop ends the run; none where only time or a plateau does.
+pub fn last_step(spec: &TrainSpec, rows: usize) -> Option<u64> {
+    let per_epoch = steps_per_epoch(spec, rows);
+    let count = |stop: &Stop| match stop {
+        Stop::Epochs(epochs) => Some((epochs * per_epoch as f64 - 1e-9).ceil().max(0.0) as u64),
+        Stop::Steps(steps) => Some(*steps),
+        Stop::Seconds(_) | Stop::Plateau { .. } => None,
+    };
+    spec.stop.iter().filter_map(count).min()
+}
+
+/// The last batch of an epoch may be smaller.
+pub fn steps_per_epoch(spec: &TrainSpec, rows: usize) -> u64 {
+    (rows as u64).div_ceil(spec.batch.max(1))
+}
+
+/// Trains and evaluates.
+///
+/// Errors: E0701 where the loss is not finite, E0416 where an `expect` or a plateau names a part without rows, and what the
+/// steps themselves report.
+pub fn train(
+    steps: &mut dyn Steps,
+    spec: &TrainSpec,
+    parts: &Parts,
+    observer: &mut dyn Observer,
+    interrupted: &AtomicBool,
+) -> Result<Outcome, Box<Diagnostic>> {
+    check_parts(spec, parts, steps.figures())?;
+    let mut run = Run::new(steps, spec, parts, interrupted);
+    let ended = loop {
+        if let Some(ended) = run.stop_now() {
+            break ended;
+        }
+        if let Some(ended) = run.epoch(observer)? {
+            break ended;
+        }
+    };
+    run.finish(ended)
+}
+
+/// One run under way.
+struct Run<'a> {
+    steps: &'a mut dyn Steps,
+    spec: &'a TrainSpec,
+    parts: &'a Parts,
+    interrupted: &'a AtomicBool,
+    begun: Instant,
+    at: Progress,
+    /// The rows of the epoch in its order.
+    order: Vec<i32>,
+    totals: Vec<Sum>,
+    out: Vec<Sum>,
+    /// Per plateau rule the best value yet and the epochs since.
+    best: Vec<(f64, u64)>,
+}
+
+impl<'a> Run<'a> {
+    fn new(steps: &'a mut dyn Steps, spec: &'a TrainSpec, parts: &'a Parts, interrupted: &'a AtomicBool) -> Run<'a> {
+        let at = Progress {
+            epoch: 0,
+            step: 0,
+            step_in_epoch: 0,
+            steps_per_epoch: steps_per_epoch(spec, parts.train.len()),
+            last_step: last_step(spec, parts.train.len()),
+            loss: f64::NAN,
+            elapsed: Duration::ZERO,
+        };
+        let figures = steps.figures().len();
+        let (totals, out) = (vec![Sum::default(); figures], vec![Sum::default(); figures]);
+        let best = vec![(f64::NAN, 0); spec.stop.len()];
+        let order = parts.train.clone();
+        Run { steps, spec, parts, interrupted, begun: Instant::now(), at, order, totals, out, best }
+    }
+
+    /// What ends the run before its next step.
+    fn stop_now(&mut self) -> Option<Ended> {
+        if self.interrupted.load(Ordering::Relaxed) {
+            return Some(Ended::Interrupted);
+        }
+        self.at.elapsed = self.begun.elapsed();
+        let seconds = self.at.elapsed.as_secs_f64();
+        if self.spec.stop.iter().any(|s| matches!(s, Stop::Seconds(limit) if seconds >= *limit)) {
+            return Some(Ended::Time);
+        }
+        let last = self.at.last_step?;
+        let by_steps = self.spec.stop.iter().any(|s| matches!(s, Stop::Steps(n) if *n <= last));
+        (self.at.step >= last).then_some(if by_steps { Ended::Steps } else { Ended::Epochs })
+    }
+
+    /// One epoch, or what remains of the run; what ended the run, if it ended.
+    fn epoch(&mut self, observer: &mut dyn Observer) -> Result<Option<Ended>, Box<Diagnostic>> {
+        self.at.epoch += 1;
+        self.at.step_in_epoch = 0;
+        self.totals.fill(Sum::default());
+        self.order.copy_from_slice(&self.parts.train);
+        Stream::new(self.spec.seed, Purpose::Epoch, self.at.epoch).shuffle(&mut self.order);
+        let mut ended = None;
+        for start in (0..self.order.len()).step_by(self.spec.batch.max(1) as usize) {
+            if self.at.step_in_epoch > 0 {
+                ended = self.stop_now();
+                if ended.is_some() {
+                    break;
+                }
+            }
+            self.step(start)?;
+            observer.step(&self.at);
+        }
+        let train: Vec<f64> = self.totals.iter().map(|t| t.mean()).collect();
+        let valid = match self.parts.valid.is_empty() {
+            true => None,
+            false => Some(self.evaluate(&self.parts.valid)?),
+        };
+        self.at.elapsed = self.begun.elapsed();
+        observer.epoch(&self.at, &train, valid.as_deref());
+        match ended {
+            Some(ended) => Ok(Some(ended)),
+            None => self.plateau(&train, valid.as_deref()),
+        }
+    }
+
+    fn step(&mut self, start: usize) -> Result<(), Box<Diagnostic>> {
+        let end = start.saturating_add(self.spec.batch.max(1) as usize).min(self.order.len());
+        self.at.step += 1;
+        self.at.step_in_epoch += 1;
+        self.steps.train_step(&self.order[start..end], self.at.step, &mut self.out)?;
+        self.at.loss = self.out[0].mean();
+        if !self.at.loss.is_finite() {
+            return Err(self.diverged());
+        }
+        self.totals.iter_mut().zip(&self.out).for_each(|(total, new)| total.add(*new));
+        Ok(())
+    }
+
+    fn diverged(&self) -> Box<Diagnostic> {
+        let (loss, epoch, step) = (self.at.loss, self.at.epoch, self.at.step);
+        let text = format!("the loss is {loss} in epoch {epoch}, step {step}");
+        let error = Diagnostic::error("E0701", self.spec.span, text, "training ends here");
+        let note = match step {
+            1 => "already the first loss is not finite: a log or a division by zero in model or loss, or wild data",
+            _ => "a smaller learning rate (`lr`), a `clip`, or `standardize` on the inputs usually helps",
+        };
+        Box::new(error.note(note))
+    }
+
+    fn evaluate(&mut self, rows: &[i32]) -> Result<Vec<f64>, Box<Diagnostic>> {
+        let mut totals = vec![Sum::default(); self.out.len()];
+        for batch in rows.chunks(self.spec.batch.clamp(1, usize::MAX as u64) as usize) {
+            self.steps.evaluate(batch, &mut self.out)?;
+            totals.iter_mut().zip(&self.out).for_each(|(total, new)| total.add(*new));
+        }
+        Ok(totals.iter().map(|t| t.mean()).collect())
+    }
+
+    /// Counts epochs without improvement. A loss or an error gets better downwards, everything else upwards.
+    fn plateau(&mut self, train: &[f64], valid: Option<&[f64]>) -> Result<Option<Ended>, Box<Diagnostic>> {
+        for i in 0..self.spec.stop.len() {
+            let Stop::Plateau { part, metric, epochs } = &self.spec.stop[i] else { continue };
+            let index = self.steps.figures().iter().position(|f| f == metric).expect("checked before the first epoch");
+            let value = match (part.as_str(), valid) {
+                ("train", _) => train[index],
+                ("valid", Some(valid)) => valid[index],
+                _ => self.evaluate(&self.parts.test)?[index],
+            };
+            let (best, since) = &mut self.best[i];
+            let better = if falls(metric) { value < *best } else { value > *best };
+            if better || best.is_nan() {
+                (*best, *since) = (value, 0);
+            } else {
+                *since += 1;
+            }
+            if *since >= *epochs {
+                return Ok(Some(Ended::Plateau(format!("{part}.{metric}"))));
+            }
+        }
+        Ok(None)
+    }
+
+    fn finish(mut self, ended: Ended) -> Result<Outcome, Box<Diagnostic>> {
+        let mut parts = Vec::new();
+        for name in ["train", "valid", "test"] {
+            let rows = self.parts.named(name).expect("one of the three parts");
+            if !rows.is_empty() {
+                parts.push((name, rows.len(), self.evaluate(rows)?));
+            }
+        }
+        let figures = self.steps.figures().to_vec();
+        let mut missed = Vec::new();
+        for expect in &self.spec.expects {
+            let index = figures.iter().position(|f| *f == expect.metric).expect("checked before the first epoch");
+            let part = parts.iter().find(|(name, ..)| *name == expect.part).expect("checked before the first epoch");
+            let value = part.2[index];
+            if !kept(value, expect) {
+                missed.push(Missed { expect: expect.clone(), value });
+            }
+        }
+        let (epochs, steps, elapsed) = (self.at.epoch, self.at.step, self.begun.elapsed());
+        Ok(Outcome { epochs, steps, ended, elapsed, figures, parts, missed })
+    }
+}
+
+/// True for figures of which less is better.
+fn falls(metric: &str) -> bool {
+    ["loss", "error", "mse", "mae", "perplexity"].iter().any(|word| metric.contains(word))
+}
+
+fn kept(value: f64, expect: &Expect) -> bool {
+    match expect.op {
+        Comparison::Lt => value < expect.value,
+        Comparison::Le => value <= expect.value,
+        Comparison::Gt => value > expect.value,
+        Comparison::Ge => value >= expect.value,
+    }
+}
+
+impl Missed {
+    /// `test.accuracy is 0.9012, expected >= 0.93`
+    pub fn text(&self) -> String {
+        let Expect { part, metric, op, value, .. } = &self.expect;
+        let sign = match op {
+            Comparison::Lt => "<",
+            Comparison::Le => "<=",
+            Comparison::Gt => ">",
+            Comparison::Ge => ">=",
+        };
+        format!("{part}.{metric} is {}, expected {sign} {value}", (self.value * 1e6).round() / 1e6)
+    }
+
+    pub fn diagnostic(&self) -> Diagnostic {
+        Diagnostic::error("E0704", self.expect.span, self.text(), "this promise is not kept")
+    }
+}
+
+/// E0416 for a part without rows and a figure that is not computed: found before the first epoch.
+fn check_parts(spec: &TrainSpec, parts: &Parts, figures: &[String]) -> Result<(), Box<Diagnostic>> {
+    let plateaus = spec.stop.iter().filter_map(|s| match s {
+        Stop::Plateau { part, metric, .. } => Some((part, metric, spec.span)),
+        _ => None,
+    });
+    let expects = spec.expects.iter().map(|e| (&e.part, &e.metric, e.span));
+    for (part, metric, span) in expects.chain(plateaus) {
+        if parts.named(part).is_none_or(<[i32]>::is_empty) {
+            let text = format!("`{part}.{metric}` is asked for, but the data has no `{part}` part");
+            let label = format!("add `{part} = 20%` to the `split` of the data");
+            return Err(Box::new(Diagnostic::error("E0416", span, text, label)));
+        }
+        if !figures.contains(metric) {
+            let text = format!("`{part}.{metric}` is asked for, but `{metric}` is not computed");
+            let label = format!("computed: {}", figures.join(", "));
+            return Err(Box::new(Diagnostic::error("E0416", span, text, label)));
+        }
+    }
+    Ok(())
+}
