@@ -5,8 +5,11 @@
 
 pub mod builder;
 pub mod verify;
+pub mod eval;
+mod kernel;
 
 pub use builder::Builder;
+pub use eval::eval;
 pub use verify::verify;
 
 use crate::base::{Span, Type};

@@ -7,13 +7,14 @@
 
 use super::ScalarOp;
 use super::scalar::random_word;
+use crate::base::DType;
 
 /// ln 2, as a part with 33 bits (so that its small multiples are exact) and the rest.
 const LN2_HIGH: f64 = 0.693_147_180_369_123_8;
 const LN2_LOW: f64 = 1.908_214_929_270_587_7e-10;
 
-/// The meaning of a scalar function in f64; truth values are 0 and 1. `Random` and `ToI32` give 32-bit integers. I32
-/// operands are exact; who knows the types wraps sums and products.
+/// The meaning of a scalar function in f64; truth values are 0 and 1. `Random` and `ToI32` give 32-bit integers. see
+/// [`apply_typed`] for sums and products of integers.
 pub fn apply(op: ScalarOp, x: &[f64]) -> f64 {
     use ScalarOp::*;
     let truth = |b: bool| f64::from(u8::from(b));
@@ -54,6 +55,22 @@ pub fn apply(op: ScalarOp, x: &[f64]) -> f64 {
         ToI32 => f64::from(x[0] as i32),
         Random => f64::from(random_word(word(x[0]), word(x[1])) as i32),
         Unit => f64::from(word(x[0]) >> 8) / f64::from(1u32 << 24),
+    }
+}
+
+/// [`apply`] for operands of these types: sums, differences and products of I32 wrap around.
+pub fn apply_typed(op: ScalarOp, x: &[f64], first: DType) -> f64 {
+    use ScalarOp::*;
+    if first != DType::I32 {
+        return apply(op, x);
+    }
+    let whole = |i: usize| x.get(i).map_or(0, |&x| x as i32);
+    match op {
+        Neg => f64::from(whole(0).wrapping_neg()),
+        Add => f64::from(whole(0).wrapping_add(whole(1))),
+        Sub => f64::from(whole(0).wrapping_sub(whole(1))),
+        Mul => f64::from(whole(0).wrapping_mul(whole(1))),
+        _ => apply(op, x),
     }
 }
 
