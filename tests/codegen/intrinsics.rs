@@ -103,7 +103,8 @@ fn a_power_has_the_special_cases_of_the_standard() {
     for &x in &values {
         for &y in &values {
             let (got, want) = (binary(ScalarOp::Pow, x, y), f64::from(x).powf(f64::from(y)) as f32);
-            let same = got.is_nan() && want.is_nan() || got == want && got.is_sign_negative() == want.is_sign_negative();
+            let same =
+                got.is_nan() && want.is_nan() || got == want && got.is_sign_negative() == want.is_sign_negative();
             assert!(same || ulps(got, f64::from(x).powf(f64::from(y))) <= 1.0, "{x}^{y} = {got}, not {want}");
         }
     }

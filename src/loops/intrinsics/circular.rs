@@ -13,24 +13,24 @@ const COS: [f32; 4] = [-2.849_925_2e-7, 2.481_820_2e-5, -0.001_388_897_1, 0.041_
 /// π/2 in two parts.
 const QUARTER: (f32, f32) = (std::f32::consts::FRAC_PI_2, -4.371_139e-8);
 
-/// 2^(16 j) · 2/π modulo 4, in three f32 each (bits): the multiples of 4 are whole turns and would only cost precision.
-const TWO_OVER_PI: [[u32; 3]; 8] = [
-    [0x3f22_f983, 0x32dc_9c88, 0x25a9_4fe1],
-    [0x3fc1_b727, 0x3288_2a54, 0xa476_2a0c],
-    [0x4013_9105, 0x3394_fe14, 0xa728_2e0b],
-    [0x3da9_4fe1, 0x30ea_fa3f, 0xa432_c890],
-    [0x3ffe_13ac, 0xb238_2b2d, 0x25ee_06db],
-    [0x4055_f47d, 0x339a_6ee0, 0x275b_6296],
-    [0x3ffa_9a6f, 0xb27c_9276, 0x25ac_c9e2],
-    [0x3f5d_c0db, 0x32c5_2b32, 0x2671_0e41],
+/// 2^(16 j) · 2/π modulo 4, in four f32 each (bits): the multiples of 4 are whole turns and would only cost precision.
+const TWO_OVER_PI: [[u32; 4]; 7] = [
+    [0x3f22_f983, 0x32dc_9c88, 0x25a9_4fe1, 0x18ea_fa3f],
+    [0x3fc1_b727, 0x3288_2a54, 0xa476_2a0c, 0x17fa_9a6f],
+    [0x4013_9105, 0x3394_fe14, 0xa728_2e0b, 0x1a53_7703],
+    [0x3da9_4fe1, 0x30ea_fa3f, 0xa432_c890, 0x175b_6296],
+    [0x3ffe_13ac, 0xb238_2b2d, 0x25ee_06db, 0x1825_664f],
+    [0x4055_f47d, 0x339a_6ee0, 0x275b_6296, 0x9acd_8779],
+    [0x3ffa_9a6f, 0xb27c_9276, 0x25ac_c9e2, 0x1864_1080],
 ];
 
-/// For t >= 0: y = t / 2^(16 j) < 2^16, and the three parts of 2^(16 j) · 2/π.
-fn window<A: Arith>(a: &mut A, t: A::V) -> (A::V, [A::V; 3]) {
+/// For t >= 0: y = t / 2^(16 j) and the parts of 2^(16 j) · 2/π. Where j > 0, y is whole (so that whole turns may be
+/// left out) and below 2^39.
+fn window<A: Arith>(a: &mut A, t: A::V) -> (A::V, [A::V; 4]) {
     let mut scale = a.float(1.0);
     let mut parts = TWO_OVER_PI[0].map(|bits| a.float(f32::from_bits(bits)));
     for (j, row) in TWO_OVER_PI.iter().enumerate().skip(1) {
-        let (start, inverse) = (((127 + 16 * j) as u32) << 23, ((127 - 16 * j) as u32) << 23);
+        let (start, inverse) = (((127 + 23 + 16 * j) as u32) << 23, ((127 - 16 * j) as u32) << 23);
         let (start, inverse) = (a.float(f32::from_bits(start)), a.float(f32::from_bits(inverse)));
         let here = a.le(start, t);
         scale = a.select(here, inverse, scale);
@@ -40,6 +40,21 @@ fn window<A: Arith>(a: &mut A, t: A::V) -> (A::V, [A::V; 3]) {
         }
     }
     (a.mul(t, scale), parts)
+}
+
+/// x minus a multiple of 4, exactly; at most about 2 in size.
+fn modulo_turn<A: Arith>(a: &mut A, x: A::V) -> A::V {
+    let (quarter, half, minus) = (a.float(0.25), a.float(0.5), a.float(-4.0));
+    let turns = a.fma(x, quarter, half);
+    let turns = a.floor(turns);
+    a.fma(turns, minus, x)
+}
+
+/// x · y = high + low exactly.
+fn two_product<A: Arith>(a: &mut A, x: A::V, y: A::V) -> (A::V, A::V) {
+    let (high, zero) = (a.mul(x, y), a.float(0.0));
+    let minus = a.sub(zero, high);
+    (high, a.fma(x, y, minus))
 }
 
 /// x + y = high + low exactly (Knuth, TAOCP 2, 4.2.2 theorem B).
@@ -53,21 +68,23 @@ fn two_sum<A: Arith>(a: &mut A, x: A::V, y: A::V) -> (A::V, A::V) {
 
 /// t >= 0 as (quadrant, r, low): t = quadrant · π/2 + r + low with |r| <= about π/4; the quadrant counts modulo 4.
 fn reduce<A: Arith>(a: &mut A, t: A::V) -> (A::V, A::V, A::V) {
-    let (y, [c1, c2, c3]) = window(a, t);
+    let (y, [c1, c2, c3, c4]) = window(a, t);
     let zero = a.float(0.0);
-    let p1 = a.mul(y, c1);
-    let minus = a.sub(zero, p1);
-    let e1 = a.fma(y, c1, minus);
-    let p2 = a.mul(y, c2);
-    let minus = a.sub(zero, p2);
-    let e2 = a.fma(y, c2, minus);
-    let p3 = a.fma(y, c3, e2);
-    let (n, quadrant) = round(a, p1);
-    let f = a.sub(p1, n);
-    let (s, lost) = two_sum(a, f, e1);
-    let (s, lost2) = two_sum(a, s, p2);
-    let low = a.add(lost, lost2);
-    let low = a.add(low, p3);
+    let (p1, e1) = two_product(a, y, c1);
+    let (p2, e2) = two_product(a, y, c2);
+    let (p3, e3) = two_product(a, y, c3);
+    let mut low = a.fma(y, c4, e3);
+    let (p1, e1, p2) = (modulo_turn(a, p1), modulo_turn(a, e1), modulo_turn(a, p2));
+    let (s, lost) = two_sum(a, p1, e1);
+    low = a.add(low, lost);
+    let (s, lost) = two_sum(a, s, p2);
+    low = a.add(low, lost);
+    let (n, quadrant) = round(a, s);
+    let mut s = a.sub(s, n);
+    for part in [p3, e2] {
+        let (sum, lost) = two_sum(a, s, part);
+        (s, low) = (sum, a.add(low, lost));
+    }
     let (s, low) = two_sum(a, s, low);
     let (high_quarter, low_quarter) = (a.float(QUARTER.0), a.float(QUARTER.1));
     let r = a.mul(s, high_quarter);

@@ -95,12 +95,7 @@ impl<V: Copy, M: Copy> Operand<V, M> {
 }
 
 /// `op` of `args`, whose types [`ScalarOp::result`] has accepted and none of which is F64; `first` is the type of `args[0]`.
-pub fn apply<A: Arith>(
-    a: &mut A,
-    op: ScalarOp,
-    first: DType,
-    args: &[Operand<A::V, A::M>],
-) -> Operand<A::V, A::M> {
+pub fn apply<A: Arith>(a: &mut A, op: ScalarOp, first: DType, args: &[Operand<A::V, A::M>]) -> Operand<A::V, A::M> {
     use ScalarOp::*;
     let int = first == DType::I32;
     let word = |i: usize| args[i].word();
@@ -174,12 +169,7 @@ fn compare<A: Arith>(a: &mut A, op: ScalarOp, int: bool, x: A::V, y: A::V) -> A:
     }
 }
 
-fn select<A: Arith>(
-    a: &mut A,
-    c: A::M,
-    x: Operand<A::V, A::M>,
-    y: Operand<A::V, A::M>,
-) -> Operand<A::V, A::M> {
+fn select<A: Arith>(a: &mut A, c: A::M, x: Operand<A::V, A::M>, y: Operand<A::V, A::M>) -> Operand<A::V, A::M> {
     match (x, y) {
         (Operand::Word(x), Operand::Word(y)) => Operand::Word(a.select(c, x, y)),
         _ => {
