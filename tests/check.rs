@@ -1,1 +1,96 @@
-//! Tests of check: text in, text out.
+//! Tests of the checker: text in, text out.
+
+use nnc::driver::pipeline::Library;
+
+fn refuse(path: &str) -> Result<(String, String), nnc::base::Diagnostic> {
+    Err(nnc::base::Diagnostic::plain("E0601", format!("no file {path}")))
+}
+
+/// All messages about a file, as text.
+pub fn messages(text: &str) -> String {
+    let a = Library::load().analyse("test.nn", text, &refuse);
+    a.diagnostics.iter().map(|d| d.render(&a.sources)).collect::<Vec<_>>().join("\n")
+}
+
+const DATA: &str = "data d = given { x: [6]; y: class(3) }\n";
+
+fn train(model: &str) -> String {
+    format!("{DATA}{model}\ntrain m on d {{ loss = cross_entropy; optimizer = adam(lr = 0.01); stop = 3 epochs }}\n")
+}
+
+#[test]
+fn a_plain_network_has_no_mistake() {
+    assert_eq!(messages(&train("model m  x: [6] -> logits[3] { x -> dense(4) -> relu -> dense(3) }")), "");
+}
+
+#[test]
+fn a_misspelt_layer_is_corrected() {
+    let text = messages(&train("model m  x: [6] -> logits[3] { x -> dnse(4) -> relu -> dense(3) }"));
+    assert!(text.contains("did you mean `dense`?"), "{text}");
+}
+
+#[test]
+fn a_wrong_output_size_is_found() {
+    let text = messages(&train("model m  x: [6] -> logits[3] { x -> dense(4) }"));
+    assert!(text.contains("E0301"), "{text}");
+}
+
+/// The text behind `Example:` of a definition as a whole file.
+fn example_file(example: &str) -> String {
+    if let Some(init) = example.strip_prefix("param ") {
+        return format!(
+            "{DATA}op own  x: [D] -> y: [D] {{ param w: [D, D] = {init}\n y[i] = sum[d](x[d] * w[i, d]) }}\n\
+             model m  x: [6] -> logits[3] {{ x -> own -> dense(3) }}\n\
+             train m on d {{ loss = cross_entropy; optimizer = adam(lr = 0.01); stop = 3 epochs }}\n"
+        );
+    }
+    if let Some((inputs, body)) = example.split_once('{') {
+        let fields =
+            inputs.trim().split("], ").map(|f| if f.ends_with([']', ')']) { f.to_string() } else { format!("{f}]") });
+        let fields: Vec<String> = fields.flat_map(|f| f.split("), ").map(String::from).collect::<Vec<_>>()).collect();
+        let given: Vec<String> = fields.iter().map(|f| f.replace("logits", "").trim().to_string()).collect();
+        let first = inputs.split(':').next().unwrap_or("x").trim();
+        return format!(
+            "data d = given {{ {} ; goal: class(2) }}\nmodel m  {inputs} {{ {body}\n\
+             train m on d {{ loss = sum(output); optimizer = adam(lr = 0.01); stop = 3 epochs }}\n// {first}",
+            given.join("; ")
+        );
+    }
+    let (loss, entry) = ("loss = cross_entropy", example);
+    let optimizer = if entry.starts_with("optimizer") { "" } else { "optimizer = adam(lr = 0.01)" };
+    format!(
+        "{DATA}model m  x: [6] -> logits[3] {{ x -> dense(3) }}\ntrain m on d {{ {loss}\n {entry}\n {optimizer}\n stop = 30 epochs }}\n"
+    )
+}
+
+/// Each definition of the library with its example.
+fn examples() -> Vec<(String, String)> {
+    let mut out = Vec::new();
+    for (_, text) in nnc::check::library::FILES {
+        let mut example = None;
+        for line in text.lines() {
+            if let Some(e) = line.strip_prefix("// Example: ") {
+                example = Some(e.to_string());
+            }
+            let words: Vec<&str> = line.split([' ', '(']).collect();
+            if ["fn", "init", "block", "op", "loss", "optimizer"].contains(&words[0]) {
+                let e = example.take().unwrap_or_else(|| panic!("`{}` has no example", words[1]));
+                out.push((words[1].to_string(), e));
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn every_example_of_the_library_elaborates() {
+    let mut bad = String::new();
+    for (name, example) in examples() {
+        let file = example_file(&example);
+        let found = messages(&file);
+        if found.contains("error") {
+            bad.push_str(&format!("--- {name}\n{file}\n{found}\n"));
+        }
+    }
+    assert!(bad.is_empty(), "{bad}");
+}

@@ -5,3 +5,140 @@
 
 pub mod signature;
 pub mod spec;
+pub mod value;
+pub mod names;
+pub mod errors;
+pub mod items;
+pub mod library;
+pub mod elaborate;
+pub mod tensor;
+pub mod expr;
+pub mod builtin;
+pub mod call;
+pub mod ports;
+pub mod schedule;
+pub mod optimizer;
+pub mod data;
+pub mod train;
+pub mod forward;
+pub mod program;
+pub mod undefined;
+
+use crate::base::{Diagnostic, FileId, SourceMap, Span};
+use crate::syntax::ast::{DefKind, File, ItemKind};
+use elaborate::Elaborator;
+use items::Items;
+pub use program::{Checked, Differentiate, Gradients, NoGradient, Run, Training};
+use train::TrainItem;
+
+/// Checks a user's file (the last of `files`) with the library before it. Returns what could be understood, and everything
+/// that is wrong with it; with an error among the diagnostics, the runs may be incomplete.
+pub fn check(
+    sources: &SourceMap,
+    files: &[(FileId, &File)],
+    differentiate: Differentiate<'_>,
+) -> (Checked, Vec<Diagnostic>) {
+    let (items, errors) = Items::gather(sources, files);
+    let mut found: Vec<Diagnostic> = errors.into_iter().map(|e| *e).collect();
+    let users: Vec<&(FileId, &File)> = files.iter().filter(|(id, _)| !sources.file(*id).library).collect();
+    let mut models = 0;
+    for (_, file) in &users {
+        for item in &file.items {
+            if let ItemKind::Def(d) = &item.kind {
+                models += usize::from(d.kind == DefKind::Model);
+                undefined::find(&items, d, &mut found);
+            }
+        }
+    }
+    if models == 0
+        && let Some((id, _)) = users.last()
+    {
+        let end = sources.file(*id).text.len();
+        found.push(*errors::no_model(Span::new(*id, end, end)));
+    }
+    let (data, runs) = specifications(&items, &users, &mut found);
+    let checked = Checked { items, data, runs };
+    if found.is_empty() {
+        for run in &checked.runs {
+            match checked.try_run(run, differentiate) {
+                Ok(warnings) => found.extend(warnings),
+                Err(e) => found.push(*e),
+            }
+        }
+        unused(&checked, &users, &mut found);
+    }
+    found.dedup();
+    (checked, found)
+}
+
+fn specifications(
+    items: &Items,
+    users: &[&(FileId, &File)],
+    found: &mut Vec<Diagnostic>,
+) -> (Vec<spec::DataSpec>, Vec<Run>) {
+    let (mut data, mut runs, mut names) = (Vec::new(), Vec::new(), Vec::new());
+    let all = || users.iter().flat_map(|(_, f)| &f.items);
+    for item in all() {
+        if let ItemKind::Data { name, reader, body } = &item.kind {
+            names.push(name.text.clone());
+            match Elaborator::new(items, &name.text, false).data(name, reader, body) {
+                Ok(d) => data.push(d),
+                Err(e) => found.push(*e),
+            }
+        }
+    }
+    for item in all() {
+        if let ItemKind::Train { model, args, data: on, alias, body } = &item.kind {
+            let item = TrainItem { model, args, data: on, alias: alias.as_ref(), body };
+            match Elaborator::new(items, &model.text, false).train(&item, &names) {
+                Ok(run) => runs.push(run),
+                Err(e) => found.push(*e),
+            }
+        }
+    }
+    runs.retain(|r| data.iter().any(|d| d.name == r.spec.data));
+    (data, runs)
+}
+
+/// W0201: definitions of the user's file that nothing reaches.
+fn unused(checked: &Checked, users: &[&(FileId, &File)], found: &mut Vec<Diagnostic>) {
+    let mut used: Vec<String> = checked.runs.iter().map(|r| r.spec.model.clone()).collect();
+    for (_, file) in users {
+        for item in &file.items {
+            let mut names = Vec::new();
+            match &item.kind {
+                ItemKind::Def(d) => {
+                    items::names_in_body(&d.body, &mut names);
+                    d.params
+                        .iter()
+                        .filter_map(|p| p.default.as_ref())
+                        .for_each(|e| items::names_in_expr(e, &mut names));
+                    let slots = d.body.iter().filter_map(|s| match &s.kind {
+                        crate::syntax::ast::StmtKind::Param(slot) => slot.init.as_ref(),
+                        _ => None,
+                    });
+                    slots.for_each(|e| items::names_in_expr(e, &mut names));
+                }
+                ItemKind::Train { body, args, .. } => {
+                    items::names_in_body(body, &mut names);
+                    args.iter().for_each(|a| items::names_in_expr(&a.value, &mut names));
+                }
+                ItemKind::Data { body, .. } => items::names_in_body(body, &mut names),
+                _ => {}
+            }
+            used.extend(names.into_iter().map(|n| n.text));
+        }
+    }
+    for (_, file) in users {
+        for item in &file.items {
+            let (what, name) = match &item.kind {
+                ItemKind::Def(d) if d.kind != DefKind::Model => ("the definition", &d.name),
+                ItemKind::Const { name, .. } => ("the constant", name),
+                _ => continue,
+            };
+            if !used.contains(&name.text) {
+                found.push(errors::unused(name.span, what, &name.text));
+            }
+        }
+    }
+}

@@ -1,1 +1,2 @@
-//! placeholder
+//! The order of the stages.
+pub mod pipeline;

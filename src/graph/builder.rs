@@ -79,6 +79,18 @@ impl Builder {
         self.graph.outputs.push(Output { name: name.into(), value, target });
     }
 
+    /// The input of this name, if there is one.
+    pub fn find_input(&self, name: &str) -> Option<Value> {
+        self.graph.inputs.iter().find(|i| i.name == name).map(|i| i.value)
+    }
+
+    /// The step ends with `value` in the place of the input `input` (a parameter or state).
+    pub fn update(&mut self, input: Value, value: Value) {
+        let target = self.graph.inputs.iter().position(|i| i.value == input);
+        let target = target.unwrap_or_else(|| panic!("invariant broken: an update targets an input, not {input:?}"));
+        self.output(self.graph.inputs[target].name.clone(), value, Some(target));
+    }
+
     fn push(&mut self, node: Node) -> Value {
         self.graph.nodes.push(node);
         Value((self.graph.nodes.len() - 1) as u32)

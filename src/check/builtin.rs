@@ -1,0 +1,494 @@
+//! Built-in functions: what the library is written with and cannot say itself.
+//!
+//! In: evaluated arguments. Out: a value. Invariant: the list below is closed; layers, losses and optimizers are not in it.
+
+use super::elaborate::{Elaborator, Res};
+use super::errors;
+use super::tensor::extents;
+use super::value::{Axis, Func, Kind, Label, Tensor, Val, ValKind};
+use crate::base::{DType, Extent, Span, Type};
+use crate::graph::Role;
+use crate::ops::{Attr, Attrs, Value};
+use crate::syntax::ast::{Expr, StmtKind};
+use std::rc::Rc;
+
+type Args = Vec<(Option<String>, Val)>;
+
+/// Elementwise functions of one tensor or number; `rsqrt` is 1 / sqrt.
+const UNARY: [&str; 13] =
+    ["neg", "abs", "sign", "floor", "sqrt", "exp", "log", "sin", "cos", "tanh", "erf", "rsqrt", "not"];
+const REDUCTIONS: [&str; 4] = ["sum", "mean", "max", "min"];
+const OTHERS: [&str; 19] = [
+    "select",
+    "argmax",
+    "real",
+    "stop_gradient",
+    "reshape",
+    "permute",
+    "join",
+    "split",
+    "added",
+    "iterate",
+    "branches",
+    "total",
+    "random",
+    "uniform",
+    "normal",
+    "table",
+    "pow",
+    "count",
+    "index",
+];
+
+/// The built-in of this name.
+pub fn find(name: &str) -> Option<&'static str> {
+    names().find(|n| *n == name)
+}
+
+pub fn names() -> impl Iterator<Item = &'static str> {
+    UNARY.into_iter().chain(REDUCTIONS).chain(OTHERS)
+}
+
+impl Elaborator<'_> {
+    pub fn builtin(&mut self, name: &str, args: Args, axes: Option<&[Expr]>, span: Span) -> Res<Val> {
+        if let Some(op) = UNARY.iter().find(|u| **u == name) {
+            let [x] = self.positional(name, &args, span)?;
+            if *op == "rsqrt" {
+                let root = self.elementwise("sqrt", &[x], span)?;
+                return self.elementwise("div", &[Val::number(1.0, span), root], span);
+            }
+            return self.elementwise(op, &[x], span);
+        }
+        if REDUCTIONS.contains(&name) {
+            return self.reduction(name, args, axes, span);
+        }
+        match name {
+            "select" => {
+                let three: [Val; 3] = self.positional(name, &args, span)?;
+                if let Some(c) = three[0].as_number() {
+                    return Ok(three[if c != 0.0 { 1 } else { 2 }].clone());
+                }
+                self.elementwise("select", &three, span)
+            }
+            "pow" => {
+                let [a, b] = self.positional(name, &args, span)?;
+                self.power(a, b, span)
+            }
+            "argmax" => self.argmax(args, span),
+            "real" | "stop_gradient" => {
+                let op = if name == "real" { "to_f32" } else { "stop_gradient" };
+                let [x] = self.positional(name, &args, span)?;
+                let t = self.expect_tensor(&x)?;
+                if name == "real" && self.dtype(&t) == DType::F32 {
+                    return Ok(x);
+                }
+                let value = self.emit(op, Attrs::default(), &[t.value], span)?;
+                let kind = if name == "real" { Kind::Real } else { t.kind };
+                Ok(Val::tensor(Tensor { value, axes: t.axes, kind }, span))
+            }
+            "reshape" => self.reshape(args, span),
+            "permute" => self.permute(args, span),
+            "join" => self.join(args, span),
+            "split" => self.split(args, span),
+            "added" => self.added(args, span),
+            "iterate" => self.iterate(args, span),
+            "branches" => self.branches(args, span),
+            "total" => self.total(args, span),
+            "random" => self.random(args, span),
+            "uniform" | "normal" => self.first_values(name, args, span),
+            "table" => self.table(args, span),
+            "count" => self.count_of(args, span),
+            "index" => self.index_of(args, span),
+            _ => panic!("`{name}` is in the list of built-in functions"),
+        }
+    }
+
+    fn positional<const N: usize>(&mut self, name: &str, args: &Args, span: Span) -> Res<[Val; N]> {
+        if let Some((Some(n), v)) = args.iter().find(|(n, _)| n.is_some()) {
+            return Err(errors::unknown_setting(self.blame(v.span), n, name, &[]));
+        }
+        let values: Vec<Val> = args.iter().map(|(_, v)| v.clone()).collect();
+        let have = values.len();
+        values
+            .try_into()
+            .map_err(|_| errors::ill_shaped(self.blame(span), &format!("`{name}` takes {N} values, gets {have}")))
+    }
+
+    fn named(&self, name: &str, args: &Args, known: &[&str]) -> Res<()> {
+        match args.iter().find(|(n, _)| n.as_ref().is_some_and(|n| !known.contains(&n.as_str()))) {
+            Some((Some(n), v)) => Err(errors::unknown_setting(self.blame(v.span), n, name, known)),
+            _ => Ok(()),
+        }
+    }
+
+    pub fn expect_tensor(&self, v: &Val) -> Res<Tensor> {
+        match &v.kind {
+            ValKind::Tensor(t) => Ok(t.clone()),
+            _ => Err(errors::wrong_type(self.blame(v.span), "a tensor", v)),
+        }
+    }
+
+    /// `sum[d](x)` over labels, `sum(x, axis = T, keep = true)` over a position, `max(a, b)` of two.
+    fn reduction(&mut self, name: &str, args: Args, axes: Option<&[Expr]>, span: Span) -> Res<Val> {
+        self.named(name, &args, &["axis", "keep"])?;
+        let values: Vec<Val> = args.iter().filter(|(n, _)| n.is_none()).map(|(_, v)| v.clone()).collect();
+        if let ("max" | "min", [a, b]) = (name, values.as_slice()) {
+            return self.elementwise(if name == "max" { "max" } else { "min" }, &[a.clone(), b.clone()], span);
+        }
+        let [x] = values.as_slice() else {
+            return Err(errors::ill_shaped(
+                self.blame(span),
+                &format!("`{name}` takes one tensor, gets {}", values.len()),
+            ));
+        };
+        let t = self.expect_tensor(x)?;
+        let op = match name {
+            "max" => "max_of",
+            "min" => "min_of",
+            other => other,
+        };
+        let get = |n: &str| args.iter().find(|(m, _)| m.as_deref() == Some(n)).map(|(_, v)| v.clone());
+        let keep = get("keep").is_some_and(|k| k.as_number() == Some(1.0));
+        let places: Vec<usize> = match (axes, get("axis")) {
+            (Some(axes), _) => {
+                let labels = self.labels(axes)?;
+                let found = |l: &Label| t.axes.iter().position(|a| a.label.as_ref() == Some(l));
+                let mut places: Vec<usize> = labels.iter().filter_map(found).collect();
+                places.sort_unstable();
+                if places.len() < labels.iter().filter(|l| !matches!(l, Label::Rest(_))).count() {
+                    return Err(errors::bad_axis(self.blame(span), "of that name", &t));
+                }
+                places
+            }
+            (None, Some(axis)) => vec![self.axis(&t, &axis)?],
+            (None, None) => (usize::from(t.batched())..t.axes.len()).collect(),
+        };
+        Ok(Val::tensor(self.reduce(op, &t, &places, keep, span)?, span))
+    }
+
+    /// The place among all axes of an axis given by its name or by its number within one example.
+    fn axis(&mut self, t: &Tensor, axis: &Val) -> Res<usize> {
+        let skip = usize::from(t.batched());
+        let rank = t.own_axes().len() as i64;
+        if let ValKind::Dim { name, .. } | ValKind::Word(name) = &axis.kind {
+            let found = t.axes.iter().position(|a| a.name.as_ref() == Some(name));
+            return found.ok_or_else(|| errors::bad_axis(self.blame(axis.span), &format!("`{name}`"), t));
+        }
+        let n = self.as_number(axis)?;
+        let place = if n < 0.0 { n as i64 + rank } else { n as i64 };
+        if n.fract() != 0.0 || place < 0 || place >= rank {
+            return Err(errors::bad_axis(self.blame(axis.span), &format!("{n}"), t));
+        }
+        Ok(skip + place as usize)
+    }
+
+    fn argmax(&mut self, args: Args, span: Span) -> Res<Val> {
+        self.named("argmax", &args, &["axis"])?;
+        let Some((None, x)) = args.first() else {
+            return Err(errors::ill_shaped(self.blame(span), "`argmax` takes a tensor"));
+        };
+        let t = self.expect_tensor(x)?;
+        let last = Val::number(-1.0, span);
+        let axis = args.iter().find(|(n, _)| n.is_some()).map_or(last, |(_, v)| v.clone());
+        let place = self.axis(&t, &axis)?;
+        let count = t.axes[place].extent.fixed();
+        let value = self.emit("argmax", Attrs(vec![("axis", Attr::Int(place as i64))]), &[t.value], span)?;
+        let mut axes = t.axes.clone();
+        axes.remove(place);
+        Ok(Val::tensor(Tensor { value, axes, kind: Kind::Class(count) }, span))
+    }
+
+    /// `reshape(x, [20, _])`: the axes of one example; `_` is worked out.
+    fn reshape(&mut self, args: Args, span: Span) -> Res<Val> {
+        let [x, to] = self.positional("reshape", &args, span)?;
+        let t = self.expect_tensor(&x)?;
+        let ValKind::List(items) = &to.kind else {
+            return Err(errors::wrong_type(self.blame(to.span), "axes in brackets, such as `[20, 20]`", &to));
+        };
+        let (mut shape, mut unknown) = (Vec::new(), None);
+        for (i, item) in items.iter().enumerate() {
+            if matches!(&item.kind, ValKind::Word(w) if w == "_") {
+                if unknown.replace(i).is_some() {
+                    return Err(errors::two_unknowns(self.blame(item.span)));
+                }
+                shape.push(Extent::Fixed(1));
+            } else {
+                shape.push(self.extent_of(item)?);
+            }
+        }
+        self.check_size(&shape, span)?;
+        let size = |e: &[Extent]| e.iter().filter_map(|e| e.fixed()).product::<u64>();
+        let own: Vec<Extent> = t.own_axes().iter().map(|a| a.extent).collect();
+        if let Some(i) = unknown {
+            shape[i] = Extent::Fixed((size(&own) / size(&shape).max(1)).max(1));
+        }
+        if size(&own) != size(&shape) {
+            return Err(errors::reshape_differs(self.blame(to.span), &t, &shape));
+        }
+        let mut axes: Vec<Axis> = t.axes[..usize::from(t.batched())].to_vec();
+        axes.extend(shape.iter().map(|e| Axis { extent: *e, name: None, label: None }));
+        let value = self.emit("reshape", Attrs(vec![("shape", Attr::Shape(extents(&axes)))]), &[t.value], span)?;
+        Ok(Val::tensor(Tensor { value, axes, kind: t.kind }, span))
+    }
+
+    fn extent_of(&mut self, v: &Val) -> Res<Extent> {
+        if let ValKind::Dim { extent, .. } = v.kind {
+            return Ok(extent);
+        }
+        let n = self.as_number(v)?;
+        if n.fract() != 0.0 || n < 1.0 {
+            return Err(errors::bad_extent(self.blame(v.span), n));
+        }
+        if n >= (1u64 << 31) as f64 {
+            return Err(errors::too_large(self.blame(v.span), &[Extent::Fixed(n as u64)]));
+        }
+        Ok(Extent::Fixed(n as u64))
+    }
+
+    /// `permute(x, [C, H, W])`: the axes by name, or by number, in a new order.
+    fn permute(&mut self, args: Args, span: Span) -> Res<Val> {
+        let [x, order] = self.positional("permute", &args, span)?;
+        let t = self.expect_tensor(&x)?;
+        let ValKind::List(items) = &order.kind else {
+            return Err(errors::wrong_type(self.blame(order.span), "a list of axes", &order));
+        };
+        let skip = usize::from(t.batched());
+        let mut places: Vec<usize> = (0..skip).collect();
+        for item in items {
+            let place = self.axis(&t, item)?;
+            if places.contains(&place) {
+                return Err(errors::bad_axis(self.blame(item.span), "twice", &t));
+            }
+            places.push(place);
+        }
+        if places.len() != t.axes.len() {
+            return Err(errors::bad_axis(self.blame(order.span), "left out", &t));
+        }
+        let axes: Vec<Axis> = places.iter().map(|p| t.axes[*p].clone()).collect();
+        let map = (0..places.len()).map(|i| places.iter().position(|p| *p == i).unwrap_or(i) as i64).collect();
+        let attrs = Attrs(vec![("axes", Attr::Ints(map)), ("shape", Attr::Shape(extents(&axes)))]);
+        let value = self.emit("broadcast", attrs, &[t.value], span)?;
+        Ok(Val::tensor(Tensor { value, axes, kind: t.kind }, span))
+    }
+
+    fn list_of_tensors(&mut self, name: &str, v: &Val, span: Span) -> Res<Vec<Tensor>> {
+        match &v.kind {
+            ValKind::List(items) if !items.is_empty() => items.iter().map(|i| self.expect_tensor(i)).collect(),
+            _ => {
+                Err(errors::wrong_type(self.blame(span), &format!("branches for `{name}`, as from `fork {{ … }}`"), v))
+            }
+        }
+    }
+
+    fn join(&mut self, args: Args, span: Span) -> Res<Val> {
+        let [xs, axis] = self.positional("join", &args, span)?;
+        let tensors = self.list_of_tensors("concat", &xs, span)?;
+        let place = self.axis(&tensors[0], &axis)?;
+        let mut total = 0;
+        for t in &tensors {
+            if t.axes.len() != tensors[0].axes.len() {
+                return Err(errors::no_broadcast(self.blame(span), &tensors.iter().collect::<Vec<_>>()));
+            }
+            let Extent::Fixed(n) = t.axes[place].extent else {
+                return Err(errors::unsupported(self.blame(span), "`concat` along an axis of unknown length"));
+            };
+            total += n;
+        }
+        let attrs = Attrs(vec![("axis", Attr::Int(place as i64))]);
+        let values: Vec<Value> = tensors.iter().map(|t| t.value).collect();
+        let value = self.emit("concat", attrs, &values, span)?;
+        let mut axes = tensors[0].axes.clone();
+        axes[place].extent = Extent::Fixed(total);
+        Ok(Val::tensor(Tensor { value, axes, kind: Kind::Real }, span))
+    }
+
+    fn split(&mut self, args: Args, span: Span) -> Res<Val> {
+        let [x, parts] = self.positional("split", &args, span)?;
+        let t = self.expect_tensor(&x)?;
+        let n = self.as_number(&parts)?;
+        let last = Val::number(-1.0, span);
+        let place = self.axis(&t, &last)?;
+        let Some(extent) = t.axes[place].extent.fixed().filter(|e| n >= 1.0 && n.fract() == 0.0 && *e % n as u64 == 0)
+        else {
+            let found = super::value::describe_axes(&t);
+            return Err(errors::extent_differs(
+                self.blame(span),
+                "split",
+                &format!("a last axis that is a multiple of {n}"),
+                &found,
+            ));
+        };
+        let len = extent / n as u64;
+        let mut items = Vec::new();
+        for i in 0..n as u64 {
+            let attrs = [("axis", place as i64), ("start", (i * len) as i64), ("len", len as i64), ("step", 1)];
+            let attrs = Attrs(attrs.into_iter().map(|(k, v)| (k, Attr::Int(v))).collect());
+            let value = self.emit("slice", attrs, &[t.value], span)?;
+            let mut axes = t.axes.clone();
+            axes[place].extent = Extent::Fixed(len);
+            items.push(Val::tensor(Tensor { value, axes, kind: t.kind.clone() }, span));
+        }
+        Ok(Val::new(ValKind::List(items), span))
+    }
+
+    fn added(&mut self, args: Args, span: Span) -> Res<Val> {
+        let [xs] = self.positional("added", &args, span)?;
+        let tensors = self.list_of_tensors("add", &xs, span)?;
+        let mut sum = Val::tensor(tensors[0].clone(), span);
+        for t in &tensors[1..] {
+            sum = self.elementwise("add", &[sum, Val::tensor(t.clone(), span)], span)?;
+        }
+        Ok(sum)
+    }
+
+    /// `iterate(body, n, x)`: body(body(… x)), with new weights each time.
+    fn iterate(&mut self, args: Args, span: Span) -> Res<Val> {
+        let [body, n, mut x] = self.positional("iterate", &args, span)?;
+        let times = self.as_number(&n)?;
+        if times.fract() != 0.0 || times < 0.0 {
+            return Err(errors::out_of_range(
+                self.blame(n.span),
+                "the number of repetitions",
+                "a whole number from 0",
+                times,
+            ));
+        }
+        if times > super::elaborate::MAX_APPLICATIONS as f64 {
+            return Err(errors::expands(self.blame(n.span), times));
+        }
+        let ValKind::Func(f) = &body.kind else {
+            return Err(errors::wrong_type(self.blame(span), "a body `{ … }`", &body));
+        };
+        for _ in 0..times as usize {
+            x = self.apply_func(f, vec![x], span)?;
+        }
+        Ok(x)
+    }
+
+    /// `branches(body, x)`: each statement of the body on its own, applied to x.
+    fn branches(&mut self, args: Args, span: Span) -> Res<Val> {
+        let [body, x] = self.positional("branches", &args, span)?;
+        let ValKind::Func(Func::Template(t)) = &body.kind else {
+            return Err(errors::wrong_type(self.blame(span), "a body `{ … }`", &body));
+        };
+        let mut items = Vec::new();
+        for stmt in &t.body {
+            if !matches!(stmt.kind, StmtKind::Expr(_)) {
+                return Err(errors::not_a_statement(self.blame(stmt.span), "the branches of a fork"));
+            }
+            let one = super::value::Template { body: vec![stmt.clone()], vars: t.vars.clone(), span: stmt.span };
+            items.push(self.apply_func(&Func::Template(Rc::new(one)), vec![x.clone()], stmt.span)?);
+        }
+        Ok(Val::new(ValKind::List(items), span))
+    }
+
+    /// The sum of every element of a tensor, or of all weights, as one number.
+    fn total(&mut self, args: Args, span: Span) -> Res<Val> {
+        let [x] = self.positional("total", &args, span)?;
+        let tensors = match &x.kind {
+            ValKind::Set(s) => s.clone(),
+            ValKind::Tensor(t) => vec![t.clone()],
+            _ => return Err(errors::wrong_type(self.blame(x.span), "weights or a tensor", &x)),
+        };
+        let mut sum: Option<Val> = None;
+        for t in &tensors {
+            let all: Vec<usize> = (0..t.axes.len()).collect();
+            let one = Val::tensor(self.reduce("sum", t, &all, false, span)?, span);
+            sum = Some(match sum {
+                None => one,
+                Some(s) => self.elementwise("add", &[s, one], span)?,
+            });
+        }
+        Ok(sum.unwrap_or_else(|| Val::number(0.0, span)))
+    }
+
+    /// An i32 scalar that the run gives: `seed`, `step`.
+    fn random_inputs(&mut self, span: Span) -> [Value; 2] {
+        let ty = Type::scalar(DType::I32);
+        ["seed", "counter"].map(|n| self.input(n, Role::Scalar, ty.clone(), span))
+    }
+
+    /// Uniform numbers in [0, 1), one for each element of x, new ones each step.
+    fn random(&mut self, args: Args, span: Span) -> Res<Val> {
+        let [x] = self.positional("random", &args, span)?;
+        let t = self.expect_tensor(&x)?;
+        let value = self.random_tensor(&extents(&t.axes), span)?;
+        Ok(Val::tensor(Tensor { value, axes: t.axes, kind: Kind::Real }, span))
+    }
+
+    fn random_tensor(&mut self, shape: &[Extent], span: Span) -> Res<Value> {
+        let inputs = self.random_inputs(span);
+        let stream = self.next_stream();
+        let attrs = Attrs(vec![("shape", Attr::Shape(shape.to_vec())), ("stream", Attr::Int(stream))]);
+        self.emit("random", attrs, &inputs, span)
+    }
+
+    /// First values of a weight: `uniform(a, b)`, `normal(mean, deviation)` (Box and Muller 1958).
+    fn first_values(&mut self, name: &str, args: Args, span: Span) -> Res<Val> {
+        let [a, b] = match args.as_slice() {
+            [(None, Val { kind: ValKind::Range(a, b), span })] => [Val::number(*a, *span), Val::number(*b, *span)],
+            _ => self.positional(name, &args, span)?,
+        };
+        let (a, b) = (self.as_number(&a)?, self.as_number(&b)?);
+        let Some(shape) = self.init_shape.clone() else {
+            return Err(errors::not_a_statement(self.blame(span), "anything but the first value of a `param`"));
+        };
+        let axes: Vec<Axis> = shape.iter().map(|e| Axis { extent: *e, name: None, label: None }).collect();
+        let tensor = |value| Val::tensor(Tensor { value, axes: axes.clone(), kind: Kind::Real }, span);
+        let num = |n: f64| Val::number(n, span);
+        let u = tensor(self.random_tensor(&shape, span)?);
+        let (scale, unit) = if name == "uniform" {
+            (num(b - a), u)
+        } else {
+            let angle = tensor(self.random_tensor(&shape, span)?);
+            let open = self.elementwise("sub", &[num(1.0), u], span)?;
+            let log = self.elementwise("log", &[open], span)?;
+            let square = self.elementwise("mul", &[log, num(-2.0)], span)?;
+            let radius = self.elementwise("sqrt", &[square], span)?;
+            let turn = self.elementwise("mul", &[angle, num(2.0 * std::f64::consts::PI)], span)?;
+            let cos = self.elementwise("cos", &[turn], span)?;
+            (num(b), self.elementwise("mul", &[radius, cos], span)?)
+        };
+        let scaled = self.elementwise("mul", &[unit, scale], span)?;
+        self.elementwise("add", &[scaled, num(a)], span)
+    }
+
+    /// A list of numbers as a tensor of one axis.
+    fn table(&mut self, args: Args, span: Span) -> Res<Val> {
+        let [list] = self.positional("table", &args, span)?;
+        let ValKind::List(items) = &list.kind else {
+            return Err(errors::wrong_type(self.blame(list.span), "a list of numbers", &list));
+        };
+        let iota = Val::tensor(self.iota(Extent::Fixed(items.len() as u64), None, span)?, span);
+        let mut out = Val::number(0.0, span);
+        for (i, item) in items.iter().enumerate() {
+            let n = Val::number(self.as_number(item)?, span);
+            let here = self.elementwise("eq", &[iota.clone(), Val::number(i as f64, span)], span)?;
+            out = self.elementwise("select", &[here, n, out], span)?;
+        }
+        Ok(out)
+    }
+
+    /// The number of elements of one example.
+    fn count_of(&mut self, args: Args, span: Span) -> Res<Val> {
+        let [x] = self.positional("count", &args, span)?;
+        let t = self.expect_tensor(&x)?;
+        let n = t.own_axes().iter().map(|a| a.extent.fixed()).try_fold(1.0, |n, e| Some(n * e? as f64));
+        n.map(|n| Val::number(n, span))
+            .ok_or_else(|| errors::unsupported(self.blame(span), "`count` of an axis of unknown length"))
+    }
+
+    /// `index(x, axis)`: along an axis of x, the numbers 0, 1, … as class indices; the other axes have extent 1.
+    fn index_of(&mut self, args: Args, span: Span) -> Res<Val> {
+        let [x, axis] = self.positional("index", &args, span)?;
+        let t = self.expect_tensor(&x)?;
+        let place = self.axis(&t, &axis)?;
+        let mut iota = self.iota(t.axes[place].extent, None, span)?;
+        let after = t.axes.len() - place - 1;
+        let one = Axis { extent: Extent::Fixed(1), name: None, label: None };
+        iota.axes.extend(std::iter::repeat_n(one, after));
+        let shape = extents(&iota.axes);
+        iota.value = self.emit("reshape", Attrs(vec![("shape", Attr::Shape(shape))]), &[iota.value], span)?;
+        Ok(Val::tensor(iota, span))
+    }
+}

@@ -1,0 +1,188 @@
+//! `data` items: reader, fields, transforms, split.
+//!
+//! In: the tree of the item. Out: a [`DataSpec`]. Invariant: names of readers, sources and transforms are passed on as
+//! written; the runtime, which has them, checks them.
+
+use super::elaborate::{Elaborator, Res};
+use super::errors;
+use super::spec::{Call as SpecCall, DataSpec, FieldSpec, Kind as FieldKind, Literal, Part, SplitSpec};
+use super::value::Kind;
+use crate::base::{Extent, Span};
+use crate::syntax::ast::{Call, Expr, ExprKind, Ident, Stmt, StmtKind, Target, TypeExpr, UnaryOp, Unit};
+
+impl Elaborator<'_> {
+    pub fn data(&mut self, name: &Ident, reader: &Expr, body: &[Stmt]) -> Res<DataSpec> {
+        let reader = self.spec_call(reader)?;
+        let given = reader.name == "given";
+        let mut fields: Vec<FieldSpec> = Vec::new();
+        let mut split = SplitSpec { span: name.span, ..SplitSpec::default() };
+        for stmt in body {
+            match &stmt.kind {
+                StmtKind::Bind { targets, value } if targets.len() == 1 && targets[0].ty.is_some() => {
+                    let field = self.field_spec(&targets[0], Some(value))?;
+                    if let Some(first) = fields.iter().find(|f| f.name == field.name) {
+                        return Err(errors::duplicate(first.span, field.span, "the field", &field.name));
+                    }
+                    fields.push(field);
+                }
+                StmtKind::Bind { targets, value } if targets.len() == 1 && targets[0].path.len() == 1 => {
+                    let v = self.eval(value)?;
+                    self.frame().vars.insert(targets[0].path[0].text.clone(), v);
+                }
+                StmtKind::Field { name, ty } if given => {
+                    let (kind, shape) = self.field_type(ty)?;
+                    fields.push(FieldSpec {
+                        name: name.text.clone(),
+                        span: name.span,
+                        kind,
+                        shape,
+                        source: None,
+                        transforms: vec![],
+                    });
+                }
+                StmtKind::Field { name, .. } => {
+                    return Err(errors::missing_entry(
+                        stmt.span,
+                        &format!("the field `{}`", name.text),
+                        "source",
+                        &format!("{}: [4] = columns(1..4)", name.text),
+                    ));
+                }
+                StmtKind::Expr(Expr { kind: ExprKind::Call(c), span }) if c.callee.text == "split" => {
+                    split = self.split_spec(c, *span)?;
+                }
+                _ => return Err(errors::not_a_statement(stmt.span, "a `data` item")),
+            }
+        }
+        if fields.is_empty() {
+            return Err(errors::missing_entry(
+                name.span,
+                &format!("`{}`", name.text),
+                "fields",
+                "x: [4] = columns(1..4)",
+            ));
+        }
+        if let Some(field) = &split.stratify
+            && !fields.iter().any(|f| f.name == *field)
+        {
+            let known: Vec<&str> = fields.iter().map(|f| f.name.as_str()).collect();
+            return Err(errors::undefined(split.span, field, &known));
+        }
+        if split.train == Part::None {
+            split.train = Part::Share(1.0);
+        }
+        Ok(DataSpec { name: name.text.clone(), span: name.span, reader, fields, split })
+    }
+
+    fn field_spec(&mut self, target: &Target, value: Option<&Expr>) -> Res<FieldSpec> {
+        let name = &target.path[0];
+        let ty = target.ty.as_ref().unwrap_or_else(|| panic!("a field has a type"));
+        let (kind, shape) = self.field_type(ty)?;
+        let (mut source, mut transforms) = (None, Vec::new());
+        if let Some(e) = value {
+            match &e.kind {
+                ExprKind::Pipe(first, rest) => {
+                    source = Some(self.spec_call(first)?);
+                    for (_, part) in rest {
+                        transforms.push(self.spec_call(part)?);
+                    }
+                }
+                _ => source = Some(self.spec_call(e)?),
+            }
+        }
+        Ok(FieldSpec { name: name.text.clone(), span: name.span, kind, shape, source, transforms })
+    }
+
+    fn field_type(&mut self, ty: &TypeExpr) -> Res<(FieldKind, Vec<Extent>)> {
+        let kind = match self.kind_of(ty)? {
+            None | Some(Kind::Real) => FieldKind::Real,
+            Some(Kind::Class(k)) => FieldKind::Class(k),
+            Some(other) => return Err(errors::unsupported(ty.span, &format!("a data field of kind {other}"))),
+        };
+        let mut shape = Vec::new();
+        for d in ty.dims.iter().flatten() {
+            shape.push(self.extent(d)?);
+        }
+        self.check_size(&shape, ty.span)?;
+        Ok((kind, shape))
+    }
+
+    fn split_spec(&mut self, c: &Call, span: Span) -> Res<SplitSpec> {
+        let mut split = SplitSpec { span, ..SplitSpec::default() };
+        let known = ["train", "valid", "test", "stratify"];
+        let mut total = 0.0;
+        for a in c.args.iter().flatten() {
+            let Some(n) = &a.name else { return Err(errors::too_many_settings(a.value.span, "split", 0)) };
+            if n.text == "stratify" {
+                match &a.value.kind {
+                    ExprKind::Name(field) => split.stratify = Some(field.clone()),
+                    _ => return Err(errors::wrong_type_words(a.value.span, "the name of a field", "something else")),
+                }
+                continue;
+            }
+            let slot = match n.text.as_str() {
+                "train" => &mut split.train,
+                "valid" => &mut split.valid,
+                "test" => &mut split.test,
+                other => return Err(errors::unknown_setting(n.span, other, "split", &known)),
+            };
+            *slot = match &a.value.kind {
+                ExprKind::Name(w) if w == "given" => Part::Given,
+                ExprKind::Number { value, unit: Some(Unit::Percent), .. } => {
+                    total += value;
+                    if *value <= 0.0 || total > 100.0 + 1e-9 {
+                        return Err(errors::out_of_range(
+                            a.value.span,
+                            "a share",
+                            "above 0%, and all of them at most 100%",
+                            total,
+                        ));
+                    }
+                    Part::Share(value / 100.0)
+                }
+                ExprKind::Number { value, unit: None, .. } => {
+                    let fixed = if *value <= 1.0 { format!("{}%", value * 100.0) } else { format!("{value}%") };
+                    return Err(errors::missing_share(a.value.span, &fixed));
+                }
+                _ => {
+                    return Err(errors::wrong_type_words(
+                        a.value.span,
+                        "a share such as `80%`, or `given`",
+                        "something else",
+                    ));
+                }
+            };
+        }
+        Ok(split)
+    }
+
+    fn spec_call(&mut self, e: &Expr) -> Res<SpecCall> {
+        match &e.kind {
+            ExprKind::Name(n) => Ok(SpecCall { name: n.clone(), args: vec![], span: e.span }),
+            ExprKind::Call(c) => {
+                let mut args = Vec::new();
+                for a in c.args.iter().flatten() {
+                    args.push((a.name.as_ref().map(|n| n.text.clone()), self.literal(&a.value)?));
+                }
+                Ok(SpecCall { name: c.callee.text.clone(), args, span: e.span })
+            }
+            _ => Err(errors::wrong_type_words(e.span, "a reader or a transform", "something else")),
+        }
+    }
+
+    fn literal(&mut self, e: &Expr) -> Res<Literal> {
+        Ok(match &e.kind {
+            ExprKind::Number { value, unit: Some(Unit::Percent), .. } => Literal::Share(value / 100.0),
+            ExprKind::Number { value, .. } => Literal::Number(*value),
+            ExprKind::Str(s) => Literal::Text(s.clone()),
+            ExprKind::Name(n) => match self.lookup(n).and_then(|v| v.as_number()) {
+                Some(value) => Literal::Number(value),
+                None => Literal::Word(n.clone()),
+            },
+            ExprKind::Unary(UnaryOp::Neg, _) => Literal::Number(self.number(e)?),
+            ExprKind::Range(a, b) => Literal::Range(self.number(a)?, self.number(b)?),
+            ExprKind::List(items) => Literal::List(items.iter().map(|i| self.literal(i)).collect::<Res<_>>()?),
+            _ => Literal::Number(self.number(e)?),
+        })
+    }
+}

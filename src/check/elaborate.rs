@@ -1,0 +1,412 @@
+//! The elaborator: what it knows while definitions are unfolded, and how definitions and statements are carried out.
+//!
+//! In: definitions of the user and of the library. Out: nodes in a graph, weights by path. Invariant: a weight is made
+//! once per path; an error is blamed on the innermost place in the user's own text.
+
+use super::errors::{self, Boxed};
+use super::items::Items;
+use super::value::{Func, Kind, Label, Template, Tensor, Val, ValKind};
+use crate::base::{Diagnostic, Extent, Span, Type};
+use crate::graph::{Builder, Role};
+use crate::ops::Value;
+use crate::syntax::ast::{Def, DefKind, Expr, Slot, Stmt, StmtKind, Target};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+pub type Res<T> = Result<T, Boxed>;
+
+/// More layers than this are a mistake, and are refused before they are made.
+pub const MAX_APPLICATIONS: usize = 100_000;
+const MAX_DEPTH: usize = 200;
+
+/// A trained tensor, and how it gets its first value.
+#[derive(Clone, Debug)]
+pub struct Weight {
+    pub path: String,
+    pub tensor: Tensor,
+    pub shape: Vec<Extent>,
+    pub init: Expr,
+    pub vars: BTreeMap<String, Val>,
+    pub span: Span,
+}
+
+/// A layer as the user wrote it: for `summary`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layer {
+    pub path: String,
+    pub name: String,
+    pub depth: usize,
+    pub shape: Vec<Extent>,
+    /// Elements in weights first made inside it.
+    pub parameters: u64,
+    /// The nodes of the graph that were made inside it.
+    pub nodes: std::ops::Range<u32>,
+    pub span: Span,
+}
+
+/// The names of one definition while it is carried out.
+#[derive(Default, Debug)]
+pub struct Frame {
+    pub vars: BTreeMap<String, Val>,
+    pub path: String,
+    counters: BTreeMap<String, usize>,
+    /// The input of a definition whose port has no name, and of a body.
+    pub input: Option<Val>,
+    /// Extents of the indices seen in equations.
+    pub labels: Vec<(Label, Extent)>,
+    /// Names whose last value is the next value of a state: name, input of the graph.
+    pub states: Vec<(String, Value)>,
+    pub kind: Option<DefKind>,
+}
+
+pub struct Elaborator<'a> {
+    pub items: &'a Items,
+    pub graph: Builder,
+    pub train: bool,
+    pub frames: Vec<Frame>,
+    pub weights: BTreeMap<String, Weight>,
+    /// Paths in the order in which they were made.
+    pub order: Vec<String>,
+    pub layers: Vec<Layer>,
+    pub warnings: Vec<Diagnostic>,
+    /// What `uniform` and `normal` fill while a weight is initialised.
+    pub init_shape: Option<Vec<Extent>>,
+    /// The tensor whose shape a `state` of an optimizer takes, and the prefix of its name.
+    pub update: Option<(Tensor, String)>,
+    /// The first values of all states.
+    pub states: Vec<super::optimizer::StateInit>,
+    /// True while a loss is reduced to one number at each call.
+    pub reduce_losses: bool,
+    /// Numerator and denominator of the last loss.
+    pub fraction: Option<(Tensor, Tensor)>,
+    calls: Vec<Span>,
+    applications: usize,
+    streams: i64,
+}
+
+impl<'a> Elaborator<'a> {
+    /// The symbols of every graph: `B` the batch, `N` the rows of the data.
+    pub const BATCH: Extent = Extent::Sym(0);
+    pub const ROWS: Extent = Extent::Sym(1);
+
+    pub fn new(items: &'a Items, name: &str, train: bool) -> Elaborator<'a> {
+        let graph = Builder::new(name, &["B", "N"]);
+        Elaborator {
+            items,
+            graph,
+            train,
+            frames: vec![Frame::default()],
+            weights: BTreeMap::new(),
+            order: vec![],
+            layers: vec![],
+            warnings: vec![],
+            init_shape: None,
+            update: None,
+            states: vec![],
+            reduce_losses: false,
+            fraction: None,
+            calls: vec![],
+            applications: 0,
+            streams: 0,
+        }
+    }
+
+    pub fn frame(&mut self) -> &mut Frame {
+        self.frames.last_mut().unwrap_or_else(|| panic!("there is always a frame"))
+    }
+
+    pub fn lookup(&self, name: &str) -> Option<&Val> {
+        self.frames.last().and_then(|f| f.vars.get(name))
+    }
+
+    /// The innermost place in the user's text: `span` itself, or the call that led into the library.
+    pub fn blame(&self, span: Span) -> Span {
+        if self.items.is_library(span) { self.calls.last().copied().unwrap_or(span) } else { span }
+    }
+
+    /// Until [`Elaborator::leave`], mistakes in the library are blamed on `span`.
+    pub fn enter(&mut self, span: Span) {
+        self.calls.push(span);
+    }
+
+    pub fn leave(&mut self) {
+        self.calls.pop();
+    }
+
+    /// An input of the graph, made at its first use.
+    pub fn input(&mut self, name: &str, role: Role, ty: Type, span: Span) -> Value {
+        match self.graph.find_input(name) {
+            Some(value) => value,
+            None => self.graph.input(name, role, ty, span),
+        }
+    }
+
+    pub fn next_stream(&mut self) -> i64 {
+        self.streams += 1;
+        self.streams
+    }
+
+    /// A new path below the current one: `dense`, `dense2`, …
+    fn fresh_path(&mut self, name: &str) -> String {
+        let frame = self.frame();
+        let n = frame.counters.entry(name.to_string()).or_insert(0);
+        *n += 1;
+        let part = if *n == 1 { name.to_string() } else { format!("{name}{n}") };
+        join(&frame.path, &part)
+    }
+
+    /// The path of something that the user named with `=`.
+    pub fn kept_path(&mut self, name: &str) -> String {
+        join(&self.frame().path, name)
+    }
+
+    fn count_application(&mut self, span: Span) -> Res<()> {
+        self.applications += 1;
+        if self.applications > MAX_APPLICATIONS {
+            return Err(errors::expands(self.blame(span), self.applications as f64));
+        }
+        if self.frames.len() > MAX_DEPTH {
+            return Err(errors::expands(self.blame(span), f64::INFINITY));
+        }
+        Ok(())
+    }
+
+    /// Applies a layer or function to its inputs.
+    pub fn apply_func(&mut self, func: &Func, inputs: Vec<Val>, span: Span) -> Res<Val> {
+        self.count_application(span)?;
+        match func {
+            Func::Compose(parts) => {
+                let mut values = inputs;
+                for part in parts {
+                    let ValKind::Func(f) = &part.kind else { panic!("a composition holds functions") };
+                    values = vec![self.apply_func(f, values, part.span)?];
+                }
+                Ok(values.remove(0))
+            }
+            Func::Builtin { name, args, axes, .. } => {
+                let mut all: Vec<(Option<String>, Val)> = inputs.into_iter().map(|v| (None, v)).collect();
+                all.extend(args.iter().cloned());
+                self.builtin(name, all, axes.as_deref(), span)
+            }
+            Func::Template(t) => self.apply_template(t, inputs, span),
+            Func::Def { def, settings, body, path, span: at } => {
+                let user = !self.items.is_library(*at);
+                if user {
+                    self.calls.push(*at);
+                }
+                let path = match path {
+                    Some(p) => p.clone(),
+                    None => self.fresh_path(&def.name.text),
+                };
+                let made = self.weights.len();
+                let first = self.graph.graph().nodes.len() as u32;
+                let out = self.instantiate(def, settings, body.clone(), path.clone(), inputs, *at);
+                if user {
+                    if let (Ok(v), DefKind::Op | DefKind::Block | DefKind::Fn) = (&out, def.kind) {
+                        self.record_layer(def, path, v, made, first, *at);
+                    }
+                    self.calls.pop();
+                }
+                out
+            }
+        }
+    }
+
+    fn record_layer(&mut self, def: &Def, path: String, out: &Val, made: usize, first: u32, span: Span) {
+        let ValKind::Tensor(t) = &out.kind else { return };
+        let size = |p: &String| self.weights[p].shape.iter().filter_map(|e| e.fixed()).product::<u64>();
+        let parameters = self.order[made..].iter().map(size).sum();
+        let shape = t.own_axes().iter().map(|a| a.extent).collect();
+        let nodes = first..self.graph.graph().nodes.len() as u32;
+        let depth = self.calls.len() - 1;
+        self.layers.push(Layer { path, name: def.name.text.clone(), depth, shape, parameters, nodes, span });
+    }
+
+    /// Carries out a definition: settings, ports, body, result.
+    fn instantiate(
+        &mut self,
+        def: &Rc<Def>,
+        settings: &BTreeMap<String, Val>,
+        body: Option<Rc<Template>>,
+        path: String,
+        inputs: Vec<Val>,
+        span: Span,
+    ) -> Res<Val> {
+        let mut frame = Frame { path, kind: Some(def.kind), ..Frame::default() };
+        frame.vars = settings.clone();
+        if let Some(t) = body {
+            frame.vars.insert("body".into(), Val::new(ValKind::Func(Func::Template(t)), span));
+        }
+        self.frames.push(frame);
+        let result = self.carry_out(def, inputs, span);
+        self.frames.pop();
+        result
+    }
+
+    fn carry_out(&mut self, def: &Rc<Def>, inputs: Vec<Val>, span: Span) -> Res<Val> {
+        for p in &def.params {
+            if self.lookup(&p.name.text).is_some() {
+                continue;
+            }
+            match &p.default {
+                Some(e) => {
+                    let v = self.eval(e)?;
+                    self.frame().vars.insert(p.name.text.clone(), v);
+                }
+                None => return Err(errors::missing_setting(self.blame(span), &def.name.text, &p.name.text)),
+            }
+        }
+        let outer = self.bind_ports(def, inputs, span)?;
+        let last = self.statements(&def.body)?;
+        self.result(def, last, &outer, span)
+    }
+
+    fn apply_template(&mut self, t: &Rc<Template>, inputs: Vec<Val>, span: Span) -> Res<Val> {
+        let path = self.frame().path.clone();
+        let n = self.frame().counters.entry("{}".into()).or_insert(0);
+        *n += 1;
+        let path = if *n == 1 { path } else { join(&path, &n.to_string()) };
+        let kind = self.frame().kind;
+        let input = inputs.into_iter().next();
+        self.frames.push(Frame { vars: t.vars.clone(), path, input: input.clone(), kind, ..Frame::default() });
+        let result = self.statements(&t.body).and_then(|last| self.finish_body(last, input, span));
+        self.frames.pop();
+        result
+    }
+
+    /// A body whose last statement is a function is applied to the input.
+    pub fn finish_body(&mut self, last: Option<Val>, input: Option<Val>, span: Span) -> Res<Val> {
+        match (last, input) {
+            (Some(Val { kind: ValKind::Func(f), span }), Some(x)) => self.apply_func(&f, vec![x], span),
+            (Some(v), _) => Ok(v),
+            (None, _) => Err(errors::not_a_statement(self.blame(span), "a body without a result")),
+        }
+    }
+
+    /// The value of the last statement that has one.
+    pub fn statements(&mut self, body: &[Stmt]) -> Res<Option<Val>> {
+        let mut last = None;
+        for stmt in body {
+            match &stmt.kind {
+                StmtKind::Expr(e) => {
+                    let v = self.eval(e)?;
+                    // An `if` that only binds names has no value.
+                    if !matches!(&v.kind, ValKind::List(items) if items.is_empty()) {
+                        last = Some(v);
+                    }
+                }
+                StmtKind::Bind { targets, value } => self.bind(targets, value)?,
+                StmtKind::Param(slot) => self.param(slot)?,
+                StmtKind::State(slots) => {
+                    for slot in slots {
+                        self.state(slot)?;
+                    }
+                }
+                StmtKind::Assert { condition, message } => {
+                    let v = self.eval(condition)?;
+                    if v.as_number() == Some(0.0) {
+                        let text = message.as_ref().map_or("an assertion does not hold", |m| m.text.as_str());
+                        return Err(errors::promise(self.blame(condition.span), text));
+                    }
+                }
+                StmtKind::Phase { train, body } => {
+                    if *train == self.train
+                        && let Some(v) = self.statements(body)?
+                    {
+                        last = Some(v);
+                    }
+                }
+                StmtKind::Scan { .. } => return Err(errors::unsupported(self.blame(stmt.span), "`scan`")),
+                _ => return Err(errors::not_a_statement(self.blame(stmt.span), "a definition's body")),
+            }
+        }
+        Ok(last)
+    }
+
+    fn bind(&mut self, targets: &[Target], value: &Expr) -> Res<()> {
+        let v = self.eval(value)?;
+        if targets.len() > 1 {
+            let ValKind::List(items) = v.kind else {
+                return Err(errors::wrong_type(self.blame(value.span), &format!("{} values", targets.len()), &v));
+            };
+            if items.len() != targets.len() {
+                let found = Val::new(ValKind::List(items), v.span);
+                return Err(errors::wrong_type(self.blame(value.span), &format!("{} values", targets.len()), &found));
+            }
+            for (t, item) in targets.iter().zip(items) {
+                self.assign(t, item)?;
+            }
+            return Ok(());
+        }
+        self.assign(&targets[0], v)
+    }
+
+    fn assign(&mut self, target: &Target, mut v: Val) -> Res<()> {
+        let name = &target.path[0].text;
+        if target.path.len() > 1 {
+            return Err(errors::not_a_statement(self.blame(target.span), "a definition's body"));
+        }
+        if let Some(index) = &target.index {
+            v = self.equation(index, v, target.span)?;
+        }
+        if let ValKind::Func(f) = &mut v.kind {
+            let kept = self.kept_path(name);
+            keep(f, kept);
+        }
+        self.frame().vars.insert(name.clone(), v);
+        Ok(())
+    }
+
+    /// `param weight: [out, D] = he_uniform`: made at the first application of this path, found again later.
+    fn param(&mut self, slot: &Slot) -> Res<()> {
+        let path = join(&self.frame().path, &slot.name.text);
+        if !self.weights.contains_key(&path) {
+            let Some(dims) = slot.ty.as_ref().and_then(|t| t.dims.as_ref()) else {
+                return Err(errors::missing_setting(self.blame(slot.span), &slot.name.text, "its axes"));
+            };
+            let mut shape = Vec::new();
+            for d in dims {
+                shape.push(self.extent(d)?);
+            }
+            self.check_size(&shape, slot.span)?;
+            let span = self.blame(slot.span);
+            let ty = Type::f32(shape.clone());
+            let value = self.graph.input(&path, Role::Param, ty, span);
+            let axes = shape.iter().map(|e| super::value::Axis { extent: *e, name: None, label: None }).collect();
+            let tensor = Tensor { value, axes, kind: Kind::Real };
+            let Some(init) = slot.init.clone() else {
+                return Err(errors::missing_setting(self.blame(slot.span), &slot.name.text, "its first value"));
+            };
+            let vars = self.frame().vars.clone();
+            self.weights.insert(path.clone(), Weight { path: path.clone(), tensor, shape, init, vars, span });
+            self.order.push(path.clone());
+        }
+        let v = Val::tensor(self.weights[&path].tensor.clone(), slot.span);
+        self.frame().vars.insert(slot.name.text.clone(), v);
+        Ok(())
+    }
+
+    pub fn check_size(&self, shape: &[Extent], span: Span) -> Res<()> {
+        let n = shape.iter().filter_map(|e| e.fixed()).try_fold(4u64, |n, e| n.checked_mul(e));
+        if n.is_none_or(|n| n > 1 << 46) { Err(errors::too_large(self.blame(span), shape)) } else { Ok(()) }
+    }
+}
+
+/// A function that the user names keeps its weights under that name.
+fn keep(f: &mut Func, kept: String) {
+    match f {
+        Func::Def { path: path @ None, .. } => *path = Some(kept),
+        Func::Compose(parts) => {
+            for (i, part) in parts.iter_mut().enumerate() {
+                if let ValKind::Func(f) = &mut part.kind {
+                    keep(f, join(&kept, &i.to_string()));
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+pub fn join(path: &str, part: &str) -> String {
+    if path.is_empty() { part.to_string() } else { format!("{path}.{part}") }
+}

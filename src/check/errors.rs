@@ -1,0 +1,255 @@
+//! The messages of the checker: one function per mistake, with both facts and what to type.
+//!
+//! In: the place and the facts. Out: a diagnostic. Invariant: a code is made in one function only, or in functions that
+//! tell variants of the same mistake.
+
+use super::names::nearest;
+use super::value::{Kind, Tensor, Val, describe_axes, describe_extents};
+use crate::base::{Diagnostic, Extent, Span};
+
+pub type Boxed = Box<Diagnostic>;
+
+fn error(code: &'static str, span: Span, message: String, label: String) -> Boxed {
+    Box::new(Diagnostic::error(code, span, message, label))
+}
+
+fn suggest(d: Boxed, name: &str, span: Span, candidates: &[&str]) -> Boxed {
+    match nearest(name, candidates.iter().copied()) {
+        Some(near) => Box::new((*d).fix(format!("did you mean `{near}`?"), span, near)),
+        None => d,
+    }
+}
+
+pub fn no_model(span: Span) -> Boxed {
+    let d = error("E0004", span, "no model defined".into(), "this file ends without a `model`".into());
+    Box::new((*d).note("write `model NAME  x: [4] -> logits[3] { x -> dense(3) }`"))
+}
+
+pub fn unknown_layer(span: Span, name: &str, candidates: &[&str]) -> Boxed {
+    let d = error(
+        "E0101",
+        span,
+        format!("there is no layer or function `{name}`"),
+        "not defined here or in the library".into(),
+    );
+    let d = suggest(d, name, span, candidates);
+    if d.fixes.is_empty() { Box::new((*d).note("`nnc lib` lists what there is")) } else { d }
+}
+
+pub fn unknown_setting(span: Span, name: &str, owner: &str, candidates: &[&str]) -> Boxed {
+    let d = error("E0102", span, format!("`{owner}` has no setting `{name}`"), "not a setting".into());
+    let list = candidates.iter().map(|c| format!("`{c}`")).collect::<Vec<_>>().join(", ");
+    let note =
+        if candidates.is_empty() { format!("`{owner}` takes no settings") } else { format!("`{owner}` takes {list}") };
+    suggest(Box::new((*d).note(note)), name, span, candidates)
+}
+
+pub fn too_many_settings(span: Span, owner: &str, most: usize) -> Boxed {
+    let plural = if most == 1 { "value" } else { "values" };
+    error("E0102", span, format!("`{owner}` takes at most {most} {plural} in parentheses"), "one too many".into())
+}
+
+pub fn duplicate(first: Span, second: Span, what: &str, name: &str) -> Boxed {
+    let d = error("E0103", second, format!("{what} `{name}` is given twice"), "here again".into());
+    Box::new((*d).label(first, "first given here"))
+}
+
+pub fn missing_setting(span: Span, owner: &str, name: &str) -> Boxed {
+    let d = error("E0104", span, format!("`{owner}` needs `{name}`"), format!("`{name}` is not given"));
+    Box::new((*d).note(format!("write `{owner}({name} = …)`")))
+}
+
+pub fn missing_entry(span: Span, owner: &str, name: &str, example: &str) -> Boxed {
+    let d = error("E0104", span, format!("{owner} does not say its `{name}`"), format!("`{name}` is missing"));
+    Box::new((*d).note(format!("write `{example}` in its body")))
+}
+
+pub fn wrong_type(span: Span, expected: &str, found: &Val) -> Boxed {
+    error("E0105", span, format!("expected {expected}, found {}", found.describe()), format!("expected {expected}"))
+}
+
+pub fn wrong_type_words(span: Span, expected: &str, found: &str) -> Boxed {
+    error("E0105", span, format!("expected {expected}, found {found}"), format!("expected {expected}"))
+}
+
+pub fn number_as_string(span: Span, text: &str) -> Boxed {
+    let d = wrong_type_words(span, "a number", &format!("the string \"{text}\""));
+    if text.parse::<f64>().is_ok() { Box::new((*d).fix("write the number without quotes", span, text)) } else { d }
+}
+
+pub fn undefined(span: Span, name: &str, candidates: &[&str]) -> Boxed {
+    let d = error("E0106", span, format!("`{name}` is not defined"), "not known here".into());
+    suggest(d, name, span, candidates)
+}
+
+pub fn cycle(span: Span, path: &[String]) -> Boxed {
+    let first = path.first().cloned().unwrap_or_default();
+    let d = error("E0107", span, format!("`{first}` contains itself"), "the circle closes here".into());
+    Box::new((*d).note(format!("the way round: {}", path.join(" → "))).note("repeat layers with `repeat(n) { … }`"))
+}
+
+pub fn missing_unit(span: Span, what: &str, fixed: &str) -> Boxed {
+    let d = error("E0108", span, format!("{what} needs a unit"), "a number of what?".into());
+    Box::new((*d).fix(format!("write `{fixed}`"), span.after(), &fixed[fixed.find(' ').unwrap_or(fixed.len())..]))
+}
+
+pub fn wrong_unit(span: Span, what: &str, wanted: &str) -> Boxed {
+    error("E0108", span, format!("{what} is {wanted}"), "this unit does not fit here".into())
+}
+
+pub fn out_of_range(span: Span, what: &str, range: &str, found: f64) -> Boxed {
+    error("E0109", span, format!("{what} must be {range}, not {found}"), format!("must be {range}"))
+}
+
+pub fn promise(span: Span, text: &str) -> Boxed {
+    error("E0110", span, text.to_string(), "this assertion does not hold".into())
+}
+
+pub fn not_a_statement(span: Span, where_: &str) -> Boxed {
+    error("E0111", span, format!("this does not belong into {where_}"), "not expected here".into())
+}
+
+pub fn unsupported(span: Span, what: &str) -> Boxed {
+    error("E0112", span, format!("{what} cannot be compiled"), "this version has no way to compile it".into())
+}
+
+pub fn ill_shaped(span: Span, why: &str) -> Boxed {
+    error("E0301", span, why.to_string(), "the shapes do not fit here".into())
+}
+
+pub fn extent_differs(span: Span, name: &str, wanted: &str, found: &str) -> Boxed {
+    error("E0301", span, format!("`{name}` needs {wanted}, gets {found}"), format!("gets {found}, needs {wanted}"))
+}
+
+pub fn rank_differs(span: Span, owner: &str, wanted: &str, found: &Tensor) -> Boxed {
+    let shape = describe_axes(found);
+    let d = error("E0302", span, format!("`{owner}` takes {wanted}, gets {shape}"), format!("gets {shape}"));
+    let flat: Option<u64> = found.own_axes().iter().map(|a| a.extent.fixed()).try_fold(1u64, |n, e| n.checked_mul(e?));
+    match flat {
+        Some(n) if found.own_axes().len() > 1 => {
+            let start = Span { end: span.start, ..span };
+            let d = (*d).note(format!("`flatten` makes {shape} into [{n}]"));
+            Box::new(d.fix(format!("flatten {shape} to [{n}] first"), start, "flatten -> "))
+        }
+        _ => d,
+    }
+}
+
+pub fn bad_extent(span: Span, value: f64) -> Boxed {
+    let d = error("E0303", span, format!("a dimension cannot be {value}"), "must be a whole number from 1".into());
+    if value < 0.0 && value.fract() == 0.0 {
+        return Box::new((*d).fix("drop the sign", span, format!("{}", -value)));
+    }
+    if value > 1.0 { Box::new((*d).fix("round it", span, format!("{}", value.floor()))) } else { d }
+}
+
+pub fn too_large(span: Span, extents: &[Extent]) -> Boxed {
+    let log2: f64 = extents.iter().filter_map(|e| e.fixed()).map(|n| (n.max(1) as f64).log2()).sum();
+    let shape = describe_extents(extents);
+    error(
+        "E0304",
+        span,
+        format!("{shape} is a tensor of 2^{log2:.0} elements"),
+        "larger than any machine's memory".into(),
+    )
+}
+
+pub fn reshape_differs(span: Span, from: &Tensor, to: &[Extent]) -> Boxed {
+    let n = |e: &[Extent]| e.iter().filter_map(|e| e.fixed()).product::<u64>();
+    let have: Vec<Extent> = from.own_axes().iter().map(|a| a.extent).collect();
+    let (a, b) = (n(to), n(&have));
+    let shape = describe_axes(from);
+    let d = error("E0307", span, format!("`reshape` needs {a} numbers, gets {b}"), format!("{a} = {}", product(to)));
+    Box::new((*d).note(format!("the tensor is {shape} = {b}")))
+}
+
+fn product(of: &[Extent]) -> String {
+    of.iter().filter_map(|e| e.fixed()).map(|n| n.to_string()).collect::<Vec<_>>().join(" · ")
+}
+
+pub fn two_unknowns(span: Span) -> Boxed {
+    error("E0307", span, "`reshape` can work out one axis, not two".into(), "the second `_`".into())
+}
+
+pub fn bad_axis(span: Span, found: &str, tensor: &Tensor) -> Boxed {
+    let names: Vec<String> = tensor.own_axes().iter().filter_map(|a| a.name.clone()).collect();
+    let rank = tensor.own_axes().len();
+    let d = error("E0308", span, format!("{} has no axis {found}", describe_axes(tensor)), "no such axis".into());
+    let range = if rank == 0 {
+        "it has no axes".to_string()
+    } else {
+        format!("axes are counted 0 to {}, or -{rank} to -1", rank - 1)
+    };
+    let d = (*d).note(range);
+    Box::new(if names.is_empty() { d } else { d.note(format!("its named axes: {}", names.join(", "))) })
+}
+
+pub fn no_broadcast(span: Span, tensors: &[&Tensor]) -> Boxed {
+    let shapes = tensors.iter().map(|t| describe_axes(t)).collect::<Vec<_>>().join(" and ");
+    let ranks: Vec<usize> = tensors.iter().map(|t| t.own_axes().len()).collect();
+    let code = if ranks.windows(2).all(|w| w[0] == w[1]) { "E0301" } else { "E0309" };
+    let d = error(code, span, format!("{shapes} do not fit together"), "these shapes are joined here".into());
+    Box::new((*d).note("axes are matched from the right; they must be equal, or one of them 1"))
+}
+
+pub fn kind_differs(span: Span, owner: &str, wanted: &Kind, found: &Kind) -> Boxed {
+    let d = error("E0310", span, format!("`{owner}` takes {wanted}, gets {found}"), format!("this is {found}"));
+    let note = match (wanted, found) {
+        (Kind::Logits, Kind::Prob) => "softmax would be applied twice: leave out the `softmax` before it",
+        (Kind::Class(_), _) => {
+            "class indices are `class(K)` fields; for one-hot rows or distributions use the `soft_` form of the loss"
+        }
+        (_, Kind::Class(_)) => "class indices fit `cross_entropy`; `one_hot` in the data makes rows of 0 and 1",
+        _ => "",
+    };
+    if note.is_empty() { d } else { Box::new((*d).note(note)) }
+}
+
+pub fn mixed_types(span: Span, tensors: &[Tensor]) -> Boxed {
+    let kinds = tensors.iter().map(|t| t.kind.to_string()).collect::<Vec<_>>().join(" and ");
+    let d = error("E0311", span, format!("{kinds} do not mix in arithmetic"), "numbers and indices meet here".into());
+    Box::new((*d).note("write `real(x)` to turn indices into numbers"))
+}
+
+pub fn not_differentiable(span: Span, op: &str) -> Boxed {
+    let d = error(
+        "E0312",
+        span,
+        format!("`{op}` has no gradient, and the loss depends on weights through it"),
+        "the gradient stops here".into(),
+    );
+    Box::new((*d).note("use a smooth form such as softmax, or `stop_gradient` where no gradient is wanted"))
+}
+
+pub fn expands(span: Span, n: f64) -> Boxed {
+    let d = error("E0801", span, format!("this expands to {n} layers, limit 100 000"), "repeated here".into());
+    Box::new((*d).note("nested repetitions multiply"))
+}
+
+pub fn ambiguous(span: Span, owner: &str, what: &str, names: &[&str]) -> Boxed {
+    if names.is_empty() {
+        let d = error(
+            "E0104",
+            span,
+            format!("`{owner}` has no {what}: the model reads every field"),
+            format!("no {what} is left"),
+        );
+        return Box::new((*d).note(format!("name both: `{owner}(output, x)`")));
+    }
+    let d = error("E0104", span, format!("`{owner}` could take any of {}", names.join(", ")), format!("which {what}?"));
+    Box::new((*d).note(format!("name both: `{owner}(output, {})`", names[0])))
+}
+
+pub fn unreached(span: Span, path: &str) -> Diagnostic {
+    let text = format!("the loss does not depend on `{path}`");
+    Diagnostic::warning("W0202", span, text, "never trained")
+}
+
+pub fn unused(span: Span, what: &str, name: &str) -> Diagnostic {
+    Diagnostic::warning("W0201", span, format!("{what} `{name}` is never used"), "not used")
+}
+
+pub fn missing_share(span: Span, fixed: &str) -> Boxed {
+    let d = error("E0108", span, "a share needs `%`".into(), "a number of what?".into());
+    Box::new((*d).fix(format!("write `{fixed}`"), span, fixed))
+}

@@ -1,0 +1,417 @@
+//! Expressions: numbers, words, tensors, pipelines, indexed equations.
+//!
+//! In: an expression and the names of the current frame. Out: a value. Invariant: the same text in the same frame makes the
+//! same nodes in the same order.
+
+use super::builtin;
+use super::elaborate::{Elaborator, Res};
+use super::errors;
+use super::value::{Axis, Func, Kind, Label, Number, Tensor, Val, ValKind};
+use crate::base::{DType, Extent, Span};
+use crate::ops::{Attr, Attrs};
+use crate::syntax::ast::{BinaryOp, Expr, ExprKind, Ident, UnaryOp};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// Words that settings understand; anything else unknown is a mistake.
+pub const WORDS: [&str; 12] =
+    ["none", "same", "given", "learned", "sinusoidal", "soft", "hard", "all", "last", "tanh_form", "inside", "outside"];
+
+impl Elaborator<'_> {
+    pub fn eval(&mut self, e: &Expr) -> Res<Val> {
+        let kind = match &e.kind {
+            ExprKind::Number { value, integer, unit } => {
+                ValKind::Number(Number { value: *value, integer: *integer, unit: *unit })
+            }
+            ExprKind::Str(s) => ValKind::Text(s.clone()),
+            ExprKind::Name(n) => return self.name(n, e.span),
+            ExprKind::Paren(inner) => return self.eval(inner),
+            ExprKind::Call(c) => return self.call(c, e.span, false),
+            ExprKind::List(items) => ValKind::List(items.iter().map(|i| self.list_item(i)).collect::<Res<_>>()?),
+            ExprKind::Range(a, b) => ValKind::Range(self.number(a)?, self.number(b)?),
+            ExprKind::Unary(op, x) => return self.unary(*op, x, e.span),
+            ExprKind::Binary(first, rest) => return self.binary(first, rest, e.span),
+            ExprKind::Pipe(first, rest) => return self.pipe(first, rest),
+            ExprKind::Index(base, items) => return self.index(base, items, e.span),
+            ExprKind::Field(base, field) => return self.field(base, field, e.span),
+            ExprKind::Wildcard | ExprKind::Rest => {
+                return Err(errors::not_a_statement(self.blame(e.span), "an expression"));
+            }
+        };
+        Ok(Val::new(kind, e.span))
+    }
+
+    /// In a list, `_` is an axis to be worked out.
+    fn list_item(&mut self, e: &Expr) -> Res<Val> {
+        match &e.kind {
+            ExprKind::Wildcard => Ok(Val::new(ValKind::Word("_".into()), e.span)),
+            _ => self.eval(e),
+        }
+    }
+
+    /// A number known at compile time.
+    pub fn number(&mut self, e: &Expr) -> Res<f64> {
+        let v = self.eval(e)?;
+        self.as_number(&v)
+    }
+
+    pub fn as_number(&self, v: &Val) -> Res<f64> {
+        match (&v.kind, v.as_number()) {
+            (_, Some(n)) => Ok(n),
+            (ValKind::Text(t), _) => Err(errors::number_as_string(self.blame(v.span), t)),
+            _ => Err(errors::wrong_type(self.blame(v.span), "a number", v)),
+        }
+    }
+
+    fn name(&mut self, n: &str, span: Span) -> Res<Val> {
+        if let Some(v) = self.lookup(n) {
+            return Ok(v.clone());
+        }
+        match n {
+            "true" | "false" => return Ok(Val::new(ValKind::Bool(n == "true"), span)),
+            "pi" => return Ok(Val::number(std::f64::consts::PI, span)),
+            "inf" => return Ok(Val::number(f64::INFINITY, span)),
+            "step" => return Ok(self.step_scalar("step", span)),
+            _ => {}
+        }
+        if let Some((_, value)) = self.items.consts.get(n) {
+            let value = value.clone();
+            self.frames.push(Default::default());
+            let v = self.eval(&value);
+            self.frames.pop();
+            return v;
+        }
+        if let Some(def) = self.items.defs.get(n) {
+            let settings = Rc::new(BTreeMap::new());
+            let func = Func::Def { def: def.clone(), settings, body: None, path: None, span };
+            return Ok(Val::new(ValKind::Func(func), span));
+        }
+        if let Some(name) = builtin::find(n) {
+            return Ok(Val::new(ValKind::Func(Func::Builtin { name, args: vec![], axes: None, span }), span));
+        }
+        if WORDS.contains(&n) {
+            return Ok(Val::new(ValKind::Word(n.into()), span));
+        }
+        Err(self.undefined(n, span))
+    }
+
+    fn undefined(&self, n: &str, span: Span) -> errors::Boxed {
+        let mut known: Vec<&str> =
+            self.frames.last().map(|f| f.vars.keys().map(String::as_str).collect()).unwrap_or_default();
+        known.extend(self.items.defs.keys().map(String::as_str));
+        known.extend(self.items.consts.keys().map(String::as_str));
+        errors::undefined(self.blame(span), n, &known)
+    }
+
+    fn field(&mut self, base: &Expr, field: &Ident, span: Span) -> Res<Val> {
+        if let ExprKind::Name(n) = &base.kind
+            && self.lookup(n).is_none()
+            && !self.items.defs.contains_key(n)
+        {
+            return Err(self.undefined(n, base.span));
+        }
+        Err(errors::unsupported(self.blame(span), &format!("`.{}`", field.text)))
+    }
+
+    fn unary(&mut self, op: UnaryOp, x: &Expr, span: Span) -> Res<Val> {
+        let v = self.eval(x)?;
+        match (op, &v.kind) {
+            (UnaryOp::Neg, ValKind::Number(n)) => Ok(Val::new(ValKind::Number(Number { value: -n.value, ..*n }), span)),
+            (UnaryOp::Neg, _) => self.elementwise("neg", &[v], span),
+            (UnaryOp::Not, _) if v.as_number().is_some() => {
+                Ok(Val::new(ValKind::Bool(v.as_number() == Some(0.0)), span))
+            }
+            (UnaryOp::Not, _) => self.elementwise("not", &[v], span),
+        }
+    }
+
+    fn binary(&mut self, first: &Expr, rest: &[(BinaryOp, Span, Expr)], span: Span) -> Res<Val> {
+        let mut v = self.eval(first)?;
+        for (op, _, e) in rest {
+            let w = self.eval(e)?;
+            v = self.operator(*op, v, w, span)?;
+        }
+        Ok(v)
+    }
+
+    fn operator(&mut self, op: BinaryOp, a: Val, b: Val, span: Span) -> Res<Val> {
+        if let (ValKind::Word(x) | ValKind::Text(x), BinaryOp::Eq | BinaryOp::Ne) = (&a.kind, op) {
+            let same = matches!(&b.kind, ValKind::Word(y) | ValKind::Text(y) if x == y);
+            return Ok(Val::new(ValKind::Bool(same == (op == BinaryOp::Eq)), span));
+        }
+        if let (ValKind::Word(_) | ValKind::Text(_), BinaryOp::Eq | BinaryOp::Ne) = (&b.kind, op) {
+            return Ok(Val::new(ValKind::Bool(op == BinaryOp::Ne), span));
+        }
+        let folded = a.as_number().is_some() && b.as_number().is_some();
+        let truth = |v: Res<Val>| -> Res<Val> {
+            let v = v?;
+            match (folded, v.as_number()) {
+                (true, Some(n)) => Ok(Val::new(ValKind::Bool(n != 0.0), span)),
+                _ => Ok(v),
+            }
+        };
+        match op {
+            BinaryOp::Add => self.elementwise("add", &[a, b], span),
+            BinaryOp::Sub => self.elementwise("sub", &[a, b], span),
+            BinaryOp::Mul => self.elementwise("mul", &[a, b], span),
+            BinaryOp::Div => self.elementwise("div", &[a, b], span),
+            BinaryOp::Pow => self.power(a, b, span),
+            BinaryOp::Mod => {
+                let (x, y) = (self.as_number(&a)?, self.as_number(&b)?);
+                if y == 0.0 {
+                    return Err(errors::out_of_range(self.blame(b.span), "the right side of `%`", "other than 0", y));
+                }
+                Ok(Val::number(x - y * (x / y).floor(), span))
+            }
+            BinaryOp::Lt => truth(self.elementwise("lt", &[a, b], span)),
+            BinaryOp::Le => truth(self.elementwise("le", &[a, b], span)),
+            BinaryOp::Gt => truth(self.elementwise("lt", &[b, a], span)),
+            BinaryOp::Ge => truth(self.elementwise("le", &[b, a], span)),
+            BinaryOp::Eq => truth(self.elementwise("eq", &[a, b], span)),
+            BinaryOp::Ne if folded => Ok(Val::new(ValKind::Bool(a.as_number() != b.as_number()), span)),
+            BinaryOp::Ne => {
+                let same = self.elementwise("eq", &[a, b], span)?;
+                self.elementwise("not", &[same], span)
+            }
+            BinaryOp::And if folded => {
+                Ok(Val::new(ValKind::Bool(a.as_number() != Some(0.0) && b.as_number() != Some(0.0)), span))
+            }
+            BinaryOp::Or if folded => {
+                Ok(Val::new(ValKind::Bool(a.as_number() != Some(0.0) || b.as_number() != Some(0.0)), span))
+            }
+            BinaryOp::And => self.elementwise("and", &[a, b], span),
+            BinaryOp::Or => self.elementwise("or", &[a, b], span),
+            BinaryOp::Then | BinaryOp::Alternative => Err(errors::not_a_statement(self.blame(span), "this expression")),
+        }
+    }
+
+    /// Small whole powers are products (x·x is exact where a general power is not); one half is a square root.
+    pub fn power(&mut self, a: Val, b: Val, span: Span) -> Res<Val> {
+        let tensor = matches!(a.kind, ValKind::Tensor(_) | ValKind::Set(_));
+        match b.as_number() {
+            Some(n) if tensor && n.fract() == 0.0 && (1.0..=8.0).contains(&n) => {
+                let mut v = a.clone();
+                for _ in 1..n as usize {
+                    v = self.elementwise("mul", &[v, a.clone()], span)?;
+                }
+                Ok(v)
+            }
+            Some(0.5) if tensor => self.elementwise("sqrt", &[a], span),
+            Some(-1.0) if tensor => self.elementwise("div", &[Val::number(1.0, span), a], span),
+            _ => self.elementwise("pow", &[a, b], span),
+        }
+    }
+
+    fn pipe(&mut self, first: &Expr, rest: &[(Span, Expr)]) -> Res<Val> {
+        let mut v = self.piped(first)?;
+        for (arrow, part) in rest {
+            let f = self.piped(part)?;
+            let ValKind::Func(func) = &f.kind else {
+                return Err(errors::wrong_type(self.blame(part.span), "a layer or function behind `->`", &f));
+            };
+            v = match v.kind {
+                ValKind::Func(Func::Compose(mut parts)) => {
+                    parts.push(f);
+                    Val::new(ValKind::Func(Func::Compose(parts)), v.span.to(part.span))
+                }
+                ValKind::Func(_) => {
+                    let span = v.span.to(part.span);
+                    Val::new(ValKind::Func(Func::Compose(vec![v, f])), span)
+                }
+                _ => {
+                    let mut out = self.apply_func(func, vec![v], part.span)?;
+                    out.span = arrow.to(part.span);
+                    out
+                }
+            };
+        }
+        Ok(v)
+    }
+
+    /// A part of a pipeline: what stands in its parentheses are settings, its input comes along the arrow.
+    fn piped(&mut self, e: &Expr) -> Res<Val> {
+        match &e.kind {
+            ExprKind::Call(c) => self.call(c, e.span, true),
+            ExprKind::Name(n) if self.lookup(n).is_none() && !self.knows(n) => Err(self.unknown_layer(n, e.span)),
+            _ => self.eval(e),
+        }
+    }
+
+    fn knows(&self, n: &str) -> bool {
+        self.items.defs.contains_key(n)
+            || self.items.consts.contains_key(n)
+            || builtin::find(n).is_some()
+            || WORDS.contains(&n)
+    }
+
+    pub fn unknown_layer(&self, n: &str, span: Span) -> errors::Boxed {
+        let mut known: Vec<&str> = self.items.defs.keys().map(String::as_str).collect();
+        known.extend(
+            self.frames.last().map(|f| f.vars.keys().map(String::as_str).collect::<Vec<_>>()).unwrap_or_default(),
+        );
+        let builtins: Vec<&str> = builtin::names().collect();
+        known.extend(builtins);
+        errors::unknown_layer(self.blame(span), n, &known)
+    }
+
+    /// `x[.., d]`: names for axes, a number for one element, an integer tensor for a choice.
+    fn index(&mut self, base: &Expr, items: &[Expr], span: Span) -> Res<Val> {
+        let v = self.eval(base)?;
+        let ValKind::Tensor(t) = &v.kind else {
+            return Err(errors::wrong_type(self.blame(base.span), "a tensor before `[`", &v));
+        };
+        let rank = t.own_axes().len();
+        let rest = items.iter().position(|i| matches!(i.kind, ExprKind::Rest));
+        let explicit = items.len() - usize::from(rest.is_some());
+        // Without `..`, the leading axes are kept as they are: `softmax(z)[y]` chooses along the last axis.
+        let choice = rest.is_none() && explicit < rank && items.iter().all(|i| self.is_choice(i));
+        if explicit > rank || (rest.is_none() && explicit < rank && !choice) {
+            return Err(errors::rank_differs(self.blame(span), "the index", &format!("{explicit} axes"), t));
+        }
+        let hidden = rank - explicit;
+        let before = if choice { hidden } else { rest.unwrap_or(0) };
+        let mut out = t.clone();
+        let skip = usize::from(t.batched());
+        for k in 0..if choice || rest.is_some() { hidden } else { 0 } {
+            out.axes[skip + before.min(rest.unwrap_or(0)) + k].label = Some(Label::Rest(Reverse(hidden - 1 - k)));
+        }
+        let own: Vec<&Expr> = items.iter().filter(|i| !matches!(i.kind, ExprKind::Rest)).collect();
+        let place = |i: usize| if choice || rest.is_some_and(|r| i >= r) { skip + hidden + i } else { skip + i };
+        let mut later = Vec::new();
+        for (i, item) in own.iter().enumerate() {
+            self.index_axis(&mut out, place(i), item, &mut later)?;
+        }
+        self.note_labels(&out);
+        let out = self.take(out, later, choice, span)?;
+        Ok(Val::tensor(out, span))
+    }
+
+    fn is_choice(&self, item: &Expr) -> bool {
+        matches!(&item.kind, ExprKind::Name(n) if matches!(self.lookup(n).map(|v| &v.kind), Some(ValKind::Tensor(_))))
+    }
+
+    fn index_axis(&mut self, t: &mut Tensor, place: usize, item: &Expr, later: &mut Vec<(usize, Val)>) -> Res<()> {
+        if let ExprKind::Name(n) = &item.kind
+            && !matches!(self.lookup(n).map(|v| &v.kind), Some(ValKind::Tensor(_) | ValKind::Number(_)))
+        {
+            let label = if n == "batch" { Label::Batch } else { Label::Index(n.clone()) };
+            if t.axes.iter().any(|a| a.label.as_ref() == Some(&label)) {
+                return Err(errors::unsupported(self.blame(item.span), &format!("the diagonal `{n}`, `{n}`")));
+            }
+            t.axes[place].label = Some(label);
+            return Ok(());
+        }
+        let v = self.eval(item)?;
+        t.axes[place].label = Some(Label::Index(format!("#{place}")));
+        later.push((place, v));
+        Ok(())
+    }
+
+    /// Carries out what an index chooses: a fixed element, or one element per row.
+    fn take(&mut self, mut t: Tensor, later: Vec<(usize, Val)>, choice: bool, span: Span) -> Res<Tensor> {
+        for (place, v) in later {
+            let label = Label::Index(format!("#{place}"));
+            match (&v.kind, v.as_number()) {
+                (ValKind::Tensor(at), _) if self.dtype(at) == DType::I32 => {
+                    let at = if choice { self.label_rest(at) } else { at.clone() };
+                    t = self.pick(&t, &label, &at, span)?;
+                }
+                (_, Some(n)) => t = self.element(t, &label, n, v.span)?,
+                _ => return Err(errors::wrong_type(self.blame(v.span), "an index, a number or class indices", &v)),
+            }
+        }
+        Ok(if choice { self.unlabel_rest(t) } else { t })
+    }
+
+    fn element(&mut self, t: Tensor, label: &Label, n: f64, span: Span) -> Res<Tensor> {
+        let place =
+            t.axes.iter().position(|a| a.label.as_ref() == Some(label)).unwrap_or_else(|| panic!("labelled axis"));
+        let extent = t.axes[place].extent.fixed();
+        if n.fract() != 0.0 || n < 0.0 || extent.is_some_and(|e| n >= e as f64) {
+            return Err(errors::bad_axis(self.blame(span), &format!("element {n}"), &t));
+        }
+        let attrs = vec![("axis", place as i64), ("start", n as i64), ("len", 1), ("step", 1)];
+        let attrs = Attrs(attrs.into_iter().map(|(k, v)| (k, Attr::Int(v))).collect());
+        let value = self.emit("slice", attrs, &[t.value], span)?;
+        let mut axes = t.axes.clone();
+        axes.remove(place);
+        let shape = super::tensor::extents(&axes);
+        let value = self.emit("reshape", Attrs(vec![("shape", Attr::Shape(shape))]), &[value], span)?;
+        Ok(Tensor { value, axes, kind: t.kind })
+    }
+
+    fn note_labels(&mut self, t: &Tensor) {
+        for axis in &t.axes {
+            if let Some(label) = axis.label.clone() {
+                let frame = self.frame();
+                if !frame.labels.iter().any(|(l, _)| *l == label) {
+                    frame.labels.push((label, axis.extent));
+                }
+            }
+        }
+    }
+
+    /// The left side of `y[.., o] = …`: the value with exactly these axes, in this order, no longer labelled.
+    pub fn equation(&mut self, index: &[Expr], v: Val, span: Span) -> Res<Val> {
+        let scalar = self.elementwise_operand(&v, span)?;
+        let mut axes: Vec<Axis> = scalar.axes.iter().filter(|a| a.label == Some(Label::Batch)).cloned().collect();
+        for item in index {
+            match &item.kind {
+                ExprKind::Rest => {
+                    let mut rest: Vec<(Label, Extent)> =
+                        self.frame().labels.iter().filter(|(l, _)| matches!(l, Label::Rest(_))).cloned().collect();
+                    rest.sort_by(|a, b| a.0.cmp(&b.0));
+                    for (label, extent) in rest {
+                        let name =
+                            scalar.axes.iter().find(|a| a.label.as_ref() == Some(&label)).and_then(|a| a.name.clone());
+                        axes.push(Axis { extent, name, label: Some(label) });
+                    }
+                }
+                ExprKind::Name(n) => axes.push(self.target_axis(n, item.span)?),
+                _ => return Err(errors::not_a_statement(self.blame(item.span), "the left side of an equation")),
+            }
+        }
+        if let Some(free) = scalar.axes.iter().find(|a| !axes.iter().any(|b| b.label == a.label)) {
+            let name = match &free.label {
+                Some(Label::Index(n)) => n.clone(),
+                _ => "..".into(),
+            };
+            let d = errors::undefined(self.blame(span), &name, &[]);
+            return Err(Box::new((*d).note(format!(
+                "`{name}` is on the right only: add it to the left, or reduce over it with `sum[{name}](…)`"
+            ))));
+        }
+        let mut t = self.arrange(&scalar, &axes, span)?;
+        for axis in &mut t.axes {
+            if axis.label != Some(Label::Batch) {
+                axis.label = None;
+            }
+        }
+        Ok(Val::tensor(t, span))
+    }
+
+    fn target_axis(&mut self, n: &str, span: Span) -> Res<Axis> {
+        let label = Label::Index(n.into());
+        let found = self.frame().labels.iter().find(|(l, _)| *l == label).cloned();
+        match found {
+            Some((label, extent)) => Ok(Axis { extent, name: None, label: Some(label) }),
+            None => Err(errors::undefined(self.blame(span), n, &[])),
+        }
+    }
+
+    fn elementwise_operand(&mut self, v: &Val, span: Span) -> Res<Tensor> {
+        match (&v.kind, v.as_number()) {
+            (ValKind::Tensor(t), _) => self.cast_mask(t, span),
+            (_, Some(n)) => {
+                let value = self.constant(n, DType::F32, span)?;
+                Ok(Tensor { value, axes: vec![], kind: Kind::Real })
+            }
+            _ => Err(errors::wrong_type(self.blame(v.span), "a tensor", v)),
+        }
+    }
+
+    fn cast_mask(&mut self, t: &Tensor, span: Span) -> Res<Tensor> {
+        if self.dtype(t) == DType::Bool { self.cast(t, DType::F32, span) } else { Ok(t.clone()) }
+    }
+}

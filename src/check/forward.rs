@@ -1,0 +1,317 @@
+//! The forward graph of a `train` item: the batch, the model, the loss, the metrics.
+//!
+//! In: a checked `train` item. Out: an elaborator whose graph computes loss and metrics, ready for gradients. Invariant: the
+//! training graph and the evaluation graph differ only in what the definitions say under `train { }` and `infer { }`.
+
+use super::elaborate::{Elaborator, Res};
+use super::errors;
+use super::program::Run;
+use super::spec::{DataSpec, Kind as FieldKind};
+use super::tensor::extents;
+use super::value::{Axis, Func, Kind, Label, Tensor, Val, ValKind};
+use crate::base::{DType, Extent, Span, Type};
+use crate::graph::Role;
+use crate::ops::{Attrs, Value};
+use crate::syntax::ast::{BinaryOp, Def, DefKind, Expr, ExprKind};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// A metric over a batch: Σ of its values and how many there are.
+pub struct MetricParts {
+    pub name: String,
+    pub sum: Value,
+    pub weight: Value,
+}
+
+pub struct Forward {
+    pub loss: Value,
+    pub loss_sum: Value,
+    pub loss_weight: Value,
+    pub metrics: Vec<MetricParts>,
+    /// The model's outputs: name, value.
+    pub outputs: Vec<(String, Tensor)>,
+}
+
+impl Elaborator<'_> {
+    /// The rows of this batch of a field: `i32[B]` picks them out of `[N, …]`.
+    fn batch_of(&mut self, data: &DataSpec, field: &super::spec::FieldSpec) -> Res<Tensor> {
+        let (dtype, kind) = match field.kind {
+            FieldKind::Real => (DType::F32, Kind::Real),
+            FieldKind::Class(k) => (DType::I32, Kind::Class(k)),
+        };
+        let mut shape = vec![Self::ROWS];
+        shape.extend(&field.shape);
+        let column =
+            self.input(&format!("{}.{}", data.name, field.name), Role::Data, Type::new(dtype, shape), field.span);
+        let rows = self.input("rows", Role::Rows, Type::new(DType::I32, vec![Self::BATCH]), field.span);
+        let value = self.emit("gather", Attrs::default(), &[column, rows], field.span)?;
+        let mut axes = vec![Axis { extent: Self::BATCH, name: None, label: Some(Label::Batch) }];
+        axes.extend(field.shape.iter().map(|e| Axis { extent: *e, name: None, label: None }));
+        Ok(Tensor { value, axes, kind })
+    }
+
+    /// Elaborates model, loss and metrics of a run.
+    pub fn forward(&mut self, run: &Run, data: &DataSpec) -> Res<Forward> {
+        let mut fields: BTreeMap<String, Val> = BTreeMap::new();
+        for f in &data.fields {
+            let t = self.batch_of(data, f)?;
+            fields.insert(f.name.clone(), Val::tensor(t, f.span));
+        }
+        let (outputs, read) = self.model(run, data, &fields)?;
+        let unread: Vec<&String> = data.fields.iter().map(|f| &f.name).filter(|n| !read.contains(n)).collect();
+        self.frames.push(Default::default());
+        self.frame().vars = fields.clone();
+        for (i, (name, t)) in outputs.iter().enumerate() {
+            let v = Val::tensor(t.clone(), run.model.name.span);
+            if i == 0 {
+                self.frame().vars.insert("output".into(), v.clone());
+                self.frame().vars.insert(kind_word(&t.kind).into(), v.clone());
+            }
+            self.frame().vars.insert(name.clone(), v);
+        }
+        let weights = self.order.iter().map(|p| &self.weights[p]).filter(|w| w.shape.len() > 1);
+        let set = weights.map(|w| w.tensor.clone()).collect();
+        self.frame().vars.insert("weights".into(), Val::new(ValKind::Set(set), run.loss.span));
+        let context = LossContext { outputs: &outputs, unread, fields: &fields };
+        let done = self.losses(run, &context);
+        self.frames.pop();
+        let (loss, loss_sum, loss_weight, metrics) = done?;
+        Ok(Forward { loss, loss_sum, loss_weight, metrics, outputs })
+    }
+
+    /// Applies the model to the fields that its inputs name.
+    fn model(
+        &mut self,
+        run: &Run,
+        data: &DataSpec,
+        fields: &BTreeMap<String, Val>,
+    ) -> Res<(Vec<(String, Tensor)>, Vec<String>)> {
+        let def = &run.model;
+        let (mut inputs, mut read) = (Vec::new(), Vec::new());
+        for port in &def.inputs {
+            let span = port.span;
+            let name = match &port.name {
+                Some(n) if fields.contains_key(&n.text) => n.text.clone(),
+                Some(n) => {
+                    let known: Vec<&str> = fields.keys().map(String::as_str).collect();
+                    let d = errors::undefined(n.span, &n.text, &known);
+                    let list = known.join("`, `");
+                    return Err(Box::new((*d).label(data.span, format!("the data has the fields `{list}`"))));
+                }
+                None => return Err(errors::missing_setting(span, &def.name.text, "a name for its input")),
+            };
+            let mut v = fields[&name].clone();
+            v.span = span;
+            inputs.push(v);
+            read.push(name);
+        }
+        let settings = Rc::new(run.settings.clone());
+        let func = Func::Def { def: def.clone(), settings, body: None, path: Some(String::new()), span: def.name.span };
+        let out = self.apply_func(&func, inputs, def.name.span)?;
+        let values = match out.kind {
+            ValKind::List(items) => items,
+            _ => vec![out],
+        };
+        let mut outputs = Vec::new();
+        for (i, v) in values.into_iter().enumerate() {
+            let ValKind::Tensor(t) = &v.kind else {
+                return Err(errors::wrong_type(self.blame(v.span), "a tensor as the model's output", &v));
+            };
+            let port = def.outputs.get(i);
+            let name = port.and_then(|p| p.name.as_ref()).map_or("output".to_string(), |n| n.text.clone());
+            outputs.push((name, t.clone()));
+        }
+        Ok((outputs, read))
+    }
+
+    fn losses(&mut self, run: &Run, context: &LossContext<'_>) -> Res<(Value, Value, Value, Vec<MetricParts>)> {
+        self.reduce_losses = true;
+        self.fraction = None;
+        let span = run.loss.span;
+        let v = self.loss_expression(&run.loss, context)?;
+        let ValKind::Tensor(loss) = &v.kind else { return Err(errors::wrong_type(self.blame(span), "a loss", &v)) };
+        let mut loss = loss.clone();
+        if !loss.axes.is_empty() {
+            // One value per element, written out in place: its mean, as of any loss.
+            let (sum, count) = self.fraction_of(&loss, None, span)?;
+            loss = self.apply("div", &[sum.clone(), count.clone()], span)?;
+            self.fraction = Some((sum, count));
+        }
+        let weight = match self.fraction.take() {
+            Some((_, den)) => den,
+            None => self.count(&[Self::BATCH], span)?,
+        };
+        let sum = self.apply("mul", &[loss.clone(), weight.clone()], span)?;
+        self.reduce_losses = false;
+        let mut metrics = Vec::new();
+        for (name, e) in &run.metrics {
+            let (sum, weight) = self.metric(e, context)?;
+            metrics.push(MetricParts { name: name.clone(), sum, weight });
+        }
+        Ok((loss.value, sum.value, weight.value, metrics))
+    }
+
+    /// A sum of losses and penalties; a bare loss takes the model's output and the field that the model does not read.
+    fn loss_expression(&mut self, e: &Expr, context: &LossContext<'_>) -> Res<Val> {
+        match &e.kind {
+            ExprKind::Paren(inner) => self.loss_expression(inner, context),
+            ExprKind::Binary(first, rest) if rest.iter().all(|(op, _, _)| is_arithmetic(*op)) => {
+                let mut v = self.loss_expression(first, context)?;
+                for (op, _, x) in rest {
+                    let w = self.loss_expression(x, context)?;
+                    v = match op {
+                        BinaryOp::Add => self.elementwise("add", &[v, w], e.span)?,
+                        BinaryOp::Sub => self.elementwise("sub", &[v, w], e.span)?,
+                        BinaryOp::Mul => self.elementwise("mul", &[v, w], e.span)?,
+                        _ => self.elementwise("div", &[v, w], e.span)?,
+                    };
+                }
+                Ok(v)
+            }
+            _ => {
+                let v = self.eval(e)?;
+                match &v.kind {
+                    ValKind::Func(f @ Func::Def { def, .. }) => {
+                        let inputs = self.loss_inputs(def, e.span, context)?;
+                        self.apply_func(f, inputs, e.span)
+                    }
+                    _ => Ok(v),
+                }
+            }
+        }
+    }
+
+    /// Output and target for a loss or metric that names neither.
+    fn loss_inputs(&mut self, def: &Rc<Def>, span: Span, context: &LossContext<'_>) -> Res<Vec<Val>> {
+        if def.inputs.len() != 2 {
+            let names: Vec<&str> = def.inputs.iter().filter_map(|p| p.name.as_ref()).map(|n| n.text.as_str()).collect();
+            let shown = format!("`{}({})`", def.name.text, names.join(", "));
+            return Err(errors::missing_setting(
+                self.blame(span),
+                &def.name.text,
+                &format!("its inputs: write {shown}"),
+            ));
+        }
+        let output = match context.outputs {
+            [(_, t)] => Val::tensor(t.clone(), span),
+            many => {
+                let names: Vec<&str> = many.iter().map(|(n, _)| n.as_str()).collect();
+                return Err(errors::ambiguous(self.blame(span), &def.name.text, "output", &names));
+            }
+        };
+        let target = match context.unread.as_slice() {
+            [name] => context.fields[*name].clone(),
+            many => {
+                let names: Vec<&str> = many.iter().map(|n| n.as_str()).collect();
+                return Err(errors::ambiguous(self.blame(span), &def.name.text, "target", &names));
+            }
+        };
+        Ok(vec![output, target])
+    }
+
+    fn metric(&mut self, e: &Expr, context: &LossContext<'_>) -> Res<(Value, Value)> {
+        self.fraction = None;
+        let v = match self.eval(e)? {
+            Val { kind: ValKind::Func(f), .. } => {
+                let Func::Def { def, .. } = &f else {
+                    return Err(errors::wrong_type_words(self.blame(e.span), "a metric", "a built-in function"));
+                };
+                let inputs = self.loss_inputs(def, e.span, context)?;
+                self.apply_func(&f, inputs, e.span)?
+            }
+            v => v,
+        };
+        let ValKind::Tensor(t) = &v.kind else { return Err(errors::wrong_type(self.blame(e.span), "a metric", &v)) };
+        let (sum, weight) = match self.fraction.take() {
+            Some(f) => f,
+            None => self.fraction_of(t, None, e.span)?,
+        };
+        Ok((sum.value, weight.value))
+    }
+
+    /// Σ w·ℓ and Σ w over all elements.
+    pub fn fraction_of(&mut self, t: &Tensor, weight: Option<&Tensor>, span: Span) -> Res<(Tensor, Tensor)> {
+        let all = |t: &Tensor| (0..t.axes.len()).collect::<Vec<_>>();
+        match weight {
+            None => {
+                let sum = self.reduce("sum", t, &all(t), false, span)?;
+                let count = self.count(&extents(&t.axes), span)?;
+                Ok((sum, count))
+            }
+            Some(w) => {
+                let product = self.apply("mul", &[w.clone(), t.clone()], span)?;
+                let sum = self.reduce("sum", &product, &all(&product), false, span)?;
+                let w = self.arrange(w, &product.axes, span)?;
+                let weight = self.reduce("sum", &w, &all(&w), false, span)?;
+                Ok((sum, weight))
+            }
+        }
+    }
+
+    /// Called at the end of every loss: one number where losses are reduced, else Σ and count for a metric.
+    pub fn finish_loss(&mut self, v: Val, span: Span) -> Res<Val> {
+        let ValKind::Tensor(t) = &v.kind else { return Ok(v) };
+        let weight = match self.lookup("weight").map(|w| w.kind.clone()) {
+            Some(ValKind::Tensor(w)) => Some(self.cast(&w, DType::F32, span)?),
+            _ => None,
+        };
+        let (num, den) = self.fraction_of(t, weight.as_ref(), span)?;
+        let mean = if self.reduce_losses { Some(self.apply("div", &[num.clone(), den.clone()], span)?) } else { None };
+        self.fraction = Some((num, den));
+        Ok(mean.map_or(v.clone(), |m| Val::tensor(m, span)))
+    }
+
+    /// The first values of all weights: a graph of its own, whose outputs target them.
+    pub fn first_value(&mut self, shape: &[Extent], init: &Expr, span: Span) -> Res<Tensor> {
+        self.init_shape = Some(shape.to_vec());
+        let fixed: Vec<f64> = shape.iter().filter_map(|e| e.fixed()).map(|n| n as f64).collect();
+        let fan_in = if fixed.len() > 1 { fixed[1..].iter().product() } else { fixed.first().copied().unwrap_or(1.0) };
+        let fan_out = fixed.first().copied().unwrap_or(1.0) * fixed.get(2..).map_or(1.0, |f| f.iter().product());
+        let mut v = self.eval(init)?;
+        if let ValKind::Func(f @ Func::Def { def, .. }) = &v.kind {
+            if def.kind != DefKind::Init {
+                return Err(errors::wrong_type_words(
+                    self.blame(init.span),
+                    "an `init`",
+                    &format!("`{}`", def.name.text),
+                ));
+            }
+            let mut inputs = Vec::new();
+            for port in &def.inputs {
+                let name = port.name.as_ref().map_or("", |n| n.text.as_str());
+                inputs.push(match name {
+                    "fan_in" => Val::number(fan_in, span),
+                    "fan_out" => Val::number(fan_out, span),
+                    other => return Err(errors::undefined(self.blame(port.span), other, &["fan_in", "fan_out"])),
+                });
+            }
+            v = self.apply_func(f, inputs, init.span)?;
+        }
+        let t = match (&v.kind, v.as_number()) {
+            (ValKind::Tensor(t), _) => t.clone(),
+            (_, Some(n)) => Tensor { value: self.constant(n, DType::F32, span)?, axes: vec![], kind: Kind::Real },
+            _ => return Err(errors::wrong_type(self.blame(init.span), "a first value", &v)),
+        };
+        let axes: Vec<Axis> = shape.iter().map(|e| Axis { extent: *e, name: None, label: None }).collect();
+        self.arrange(&t, &axes, span)
+    }
+}
+
+struct LossContext<'a> {
+    outputs: &'a [(String, Tensor)],
+    unread: Vec<&'a String>,
+    fields: &'a BTreeMap<String, Val>,
+}
+
+fn is_arithmetic(op: BinaryOp) -> bool {
+    matches!(op, BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div)
+}
+
+fn kind_word(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Logits => "logits",
+        Kind::Prob => "prob",
+        Kind::LogProb => "logprob",
+        _ => "output",
+    }
+}

@@ -1,0 +1,187 @@
+//! The update of every weight: clipping, the optimizer's equations, and the states they carry.
+//!
+//! In: gradients, and the optimizer of a `train` item. Out: outputs of the graph that target weights and states.
+//! Invariant: a state is named `optimizer.STATE.WEIGHT`, and every state has one next value.
+
+use super::elaborate::{Elaborator, Res, join};
+use super::errors;
+use super::value::{Axis, Func, Kind, Tensor, Val, ValKind};
+use crate::base::{DType, Span, Type};
+use crate::graph::Role;
+use crate::ops::{Emit, Value};
+use crate::syntax::ast::{DefKind, Expr, Slot};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// What a `train` item says about the update.
+#[derive(Clone, Debug)]
+pub struct UpdateRule {
+    pub optimizer: Expr,
+    /// `schedule.lr` and its like: the setting's name and its schedule.
+    pub schedules: Vec<(String, Expr)>,
+    pub clip: Option<Expr>,
+    /// Whether the run's end is counted in steps or epochs.
+    pub counted: bool,
+}
+
+/// The first value of a state: a number everywhere.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StateInit {
+    pub name: String,
+    pub value: f64,
+}
+
+impl Elaborator<'_> {
+    /// Adds the update of all weights to the graph; `gradients` are in the order of the weights.
+    pub fn update(&mut self, rule: &UpdateRule, gradients: &[Value]) -> Res<()> {
+        let mut grads: Vec<Tensor> = Vec::new();
+        for (path, g) in self.order.clone().iter().zip(gradients) {
+            grads.push(Tensor { value: *g, ..self.weights[path].tensor.clone() });
+        }
+        if let Some(clip) = &rule.clip {
+            let v = self.function(clip)?;
+            let ValKind::Func(f) = &v.kind else { panic!("`function` gives a function") };
+            let clipped = self.apply_func(f, vec![Val::new(ValKind::Set(grads), clip.span)], clip.span)?;
+            let ValKind::Set(set) = clipped.kind else {
+                return Err(errors::wrong_type(self.blame(clip.span), "a clipping function", &clipped));
+            };
+            grads = set;
+        }
+        let v = self.function(&rule.optimizer)?;
+        let ValKind::Func(Func::Def { def, settings, span, .. }) = &v.kind else {
+            return Err(errors::wrong_type(self.blame(rule.optimizer.span), "an optimizer", &v));
+        };
+        if def.kind != DefKind::Optimizer {
+            return Err(errors::wrong_type_words(self.blame(*span), "an optimizer", &format!("`{}`", def.name.text)));
+        }
+        let mut settings = (**settings).clone();
+        for (name, e) in &rule.schedules {
+            if !def.params.iter().any(|p| p.name.text == *name) {
+                let names: Vec<&str> = def.params.iter().map(|p| p.name.text.as_str()).collect();
+                return Err(errors::unknown_setting(self.blame(e.span), name, &def.name.text, &names));
+            }
+            let v = self.schedule(e, rule.counted)?;
+            settings.insert(name.clone(), v);
+        }
+        if let Some(p) = def.params.iter().find(|p| p.default.is_none() && !settings.contains_key(&p.name.text)) {
+            return Err(errors::missing_setting(self.blame(*span), &def.name.text, &p.name.text));
+        }
+        for (path, g) in self.order.clone().into_iter().zip(grads) {
+            let w = self.weights[&path].tensor.clone();
+            self.step_of(def, &settings, &path, w, g, *span)?;
+        }
+        Ok(())
+    }
+
+    /// A layer or function; a bare name without its required settings is complained about by who applies it.
+    fn function(&mut self, e: &Expr) -> Res<Val> {
+        let v = match &e.kind {
+            crate::syntax::ast::ExprKind::Call(c) => self.call(c, e.span, true)?,
+            _ => self.eval(e)?,
+        };
+        match v.kind {
+            ValKind::Func(_) => Ok(v),
+            _ => Err(errors::wrong_type(self.blame(e.span), "a function", &v)),
+        }
+    }
+
+    fn step_of(
+        &mut self,
+        def: &Rc<crate::syntax::ast::Def>,
+        settings: &BTreeMap<String, Val>,
+        path: &str,
+        w: Tensor,
+        g: Tensor,
+        span: Span,
+    ) -> Res<()> {
+        let [Some(w_name), Some(g_name)] =
+            [0, 1].map(|i| def.inputs.get(i).and_then(|p| p.name.as_ref()).map(|n| n.text.clone()))
+        else {
+            return Err(errors::wrong_type_words(self.blame(span), "an optimizer of `w, g`", "other inputs"));
+        };
+        self.frames.push(Default::default());
+        self.frame().vars = settings.clone();
+        for p in &def.params {
+            if !settings.contains_key(&p.name.text)
+                && let Some(e) = &p.default
+            {
+                let v = self.eval(e);
+                let v = v.inspect_err(|_| drop(self.frames.pop()))?;
+                self.frame().vars.insert(p.name.text.clone(), v);
+            }
+        }
+        self.frame().vars.insert(w_name.clone(), Val::tensor(w.clone(), span));
+        self.frame().vars.insert(g_name, Val::tensor(g, span));
+        self.update = Some((w.clone(), path.to_string()));
+        let done = self.statements(&def.body).and_then(|_| self.store_step(&w_name, path, &w, span));
+        self.update = None;
+        self.frames.pop();
+        done
+    }
+
+    fn store_step(&mut self, w_name: &str, path: &str, w: &Tensor, span: Span) -> Res<()> {
+        let states = std::mem::take(&mut self.frame().states);
+        for (name, input) in states {
+            let next = self.lookup(&name).cloned().unwrap_or_else(|| panic!("a state is a name of its frame"));
+            let shape = self.graph.ty(input).shape.clone();
+            let axes: Vec<Axis> = shape.iter().map(|e| Axis { extent: *e, name: None, label: None }).collect();
+            let value = self.next_value(&next, &axes, span)?;
+            if value != input {
+                self.graph.update(input, value);
+            }
+        }
+        let next = self.lookup(w_name).cloned().unwrap_or_else(|| panic!("the weight is a name of its frame"));
+        let value = self.next_value(&next, &w.axes, span)?;
+        let input = self.weights[path].tensor.value;
+        self.graph.update(input, value);
+        Ok(())
+    }
+
+    fn next_value(&mut self, v: &Val, axes: &[Axis], span: Span) -> Res<Value> {
+        let t = match (&v.kind, v.as_number()) {
+            (ValKind::Tensor(t), _) => t.clone(),
+            (ValKind::Scalar(s), _) => {
+                let value = self.emit("to_f32", Default::default(), &[*s], span)?;
+                Tensor { value, axes: vec![], kind: Kind::Real }
+            }
+            (_, Some(n)) => Tensor { value: self.constant(n, DType::F32, span)?, axes: vec![], kind: Kind::Real },
+            _ => return Err(errors::wrong_type(self.blame(v.span), "a tensor", v)),
+        };
+        if t.axes.len() > axes.len() {
+            return Err(errors::rank_differs(
+                self.blame(v.span),
+                "the weight",
+                &super::value::describe_extents(&super::tensor::extents(axes)),
+                &t,
+            ));
+        }
+        Ok(self.arrange(&t, axes, span)?.value)
+    }
+
+    /// `state m = 0`: an input of the shape of the weight, or of its own axes, with its first value.
+    pub fn state(&mut self, slot: &Slot) -> Res<()> {
+        let Some((w, path)) = self.update.clone() else {
+            return Err(errors::unsupported(self.blame(slot.span), "`state` outside of an optimizer"));
+        };
+        let mut axes = w.axes.clone();
+        if let Some(dims) = slot.ty.as_ref().and_then(|t| t.dims.as_ref()) {
+            axes.clear();
+            for d in dims {
+                axes.push(Axis { extent: self.extent(d)?, name: None, label: None });
+            }
+        }
+        let value = match &slot.init {
+            Some(e) => self.number(e)?,
+            None => 0.0,
+        };
+        let name = join(&join("optimizer", &slot.name.text), &path);
+        let ty = Type::f32(super::tensor::extents(&axes));
+        let input = self.input(&name, Role::State, ty, self.blame(slot.span));
+        self.states.push(StateInit { name, value });
+        let tensor = Tensor { value: input, axes, kind: Kind::Real };
+        let frame = self.frame();
+        frame.states.push((slot.name.text.clone(), input));
+        frame.vars.insert(slot.name.text.clone(), Val::tensor(tensor, slot.span));
+        Ok(())
+    }
+}

@@ -1,0 +1,265 @@
+//! Ports: the shapes and kinds that a definition asks of its inputs and promises of its outputs.
+//!
+//! In: values and the ports they meet. Out: dimensions bound to names, or the clash with both births. Invariant: a name
+//! means one extent within a definition.
+
+use super::elaborate::{Elaborator, Res};
+use super::errors;
+use super::value::{Kind, Tensor, Val, ValKind, describe_extents};
+use crate::base::{Extent, Span};
+use crate::syntax::ast::{BinaryOp, Def, DefKind, Expr, ExprKind, Port, TypeExpr};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// Names of axes outside a definition by their names inside it.
+pub type Outer = BTreeMap<String, Option<String>>;
+
+impl Elaborator<'_> {
+    pub fn bind_ports(&mut self, def: &Rc<Def>, inputs: Vec<Val>, span: Span) -> Res<Outer> {
+        let mut outer = Outer::new();
+        if inputs.len() != def.inputs.len() && !(def.inputs.is_empty() && inputs.len() == 1) {
+            let (want, have) = (def.inputs.len(), inputs.len());
+            let message = format!("`{}` takes {want} inputs, gets {have}", def.name.text);
+            return Err(errors::ill_shaped(self.blame(span), &message));
+        }
+        if def.inputs.is_empty() {
+            self.frame().input = inputs.into_iter().next();
+            return Ok(outer);
+        }
+        for (port, mut v) in def.inputs.iter().zip(inputs) {
+            if let (Some(ty), ValKind::Tensor(t)) = (&port.ty, &mut v.kind) {
+                if let Some(kind) = self.kind_of(ty)? {
+                    self.accept(&kind, t, &def.name.text, span)?;
+                }
+                if let Some(dims) = &ty.dims {
+                    self.unify(dims, t, &def.name.text, span, &mut outer)?;
+                } else if ty.kind.is_some() && !t.own_axes().is_empty() && matches!(def.kind, DefKind::Loss) {
+                    return Err(errors::rank_differs(self.blame(span), &def.name.text, "[]", t));
+                }
+            }
+            match &port.name {
+                Some(n) => {
+                    self.frame().vars.insert(n.text.clone(), v);
+                }
+                None => self.frame().input = Some(v),
+            }
+        }
+        Ok(outer)
+    }
+
+    /// The kind that a type names; dimension names in `class(K)` are evaluated where they are bound.
+    pub fn kind_of(&mut self, ty: &TypeExpr) -> Res<Option<Kind>> {
+        let Some(word) = &ty.kind else { return Ok(None) };
+        let mut count = None;
+        if let Some(arg) = ty.args.first() {
+            let known = !matches!(&arg.kind, ExprKind::Name(n) if self.lookup(n).is_none());
+            if known && !matches!(arg.kind, ExprKind::Wildcard) {
+                count = self.extent(arg)?.fixed();
+            }
+        }
+        Ok(Some(match word.text.as_str() {
+            "real" => Kind::Real,
+            "logits" => Kind::Logits,
+            "logprob" => Kind::LogProb,
+            "prob" => Kind::Prob,
+            "mask" => Kind::Mask,
+            "int" => Kind::Int,
+            "class" => Kind::Class(count),
+            "token" => Kind::Token(count),
+            other => {
+                let known = ["real", "logits", "logprob", "prob", "mask", "int", "class", "token"];
+                return Err(errors::undefined(self.blame(word.span), other, &known));
+            }
+        }))
+    }
+
+    /// Plain numbers may be taken for anything but indices; a named kind only for itself.
+    fn accept(&mut self, wanted: &Kind, t: &Tensor, owner: &str, span: Span) -> Res<()> {
+        let fits = match (wanted, &t.kind) {
+            (Kind::Class(a) | Kind::Token(a), Kind::Class(b) | Kind::Token(b)) => a.is_none() || b.is_none() || a == b,
+            (w, k) if w == k => true,
+            (Kind::Real, k) => !k.is_integer(),
+            (Kind::Int, k) => k.is_integer(),
+            (_, Kind::Real) => !wanted.is_integer(),
+            (Kind::LogProb | Kind::Prob, Kind::Prob) => wanted == &Kind::Prob,
+            _ => false,
+        };
+        if fits { Ok(()) } else { Err(errors::kind_differs(self.blame(span), owner, wanted, &t.kind)) }
+    }
+
+    /// Matches a port's axes with a tensor's: free names are bound, the rest is compared.
+    fn unify(&mut self, dims: &[Expr], t: &mut Tensor, owner: &str, span: Span, outer: &mut Outer) -> Res<()> {
+        let rest = dims.iter().position(|d| matches!(d.kind, ExprKind::Rest));
+        let rank = t.own_axes().len();
+        let explicit = dims.len() - usize::from(rest.is_some());
+        if rank < explicit || (rest.is_none() && rank != explicit) {
+            let shape = shape_text(dims);
+            return Err(errors::rank_differs(self.blame(span), owner, &shape, t));
+        }
+        let skip = t.axes.len() - rank;
+        for (i, dim) in dims.iter().enumerate() {
+            let place = match rest {
+                Some(r) if i == r => continue,
+                Some(r) if i > r => skip + rank - (dims.len() - i),
+                _ => skip + i,
+            };
+            let found = t.axes[place].extent;
+            if let ExprKind::Name(n) = &dim.kind {
+                outer.entry(n.clone()).or_insert_with(|| t.axes[place].name.clone());
+                t.axes[place].name = Some(n.clone());
+            }
+            self.unify_extent(dim, found, owner, span)?;
+        }
+        Ok(())
+    }
+
+    fn unify_extent(&mut self, dim: &Expr, found: Extent, owner: &str, span: Span) -> Res<()> {
+        let (name, value) = match &dim.kind {
+            ExprKind::Wildcard => return Ok(()),
+            ExprKind::Name(n) if self.lookup(n).is_none() => (n, found),
+            ExprKind::Binary(..) => match (self.solve(dim)?, found) {
+                (Some((n, factor, offset)), Extent::Fixed(f)) => {
+                    let rest = f as f64 - offset;
+                    if rest % factor != 0.0 || rest / factor < 1.0 {
+                        let wanted = format!("a multiple of {factor}");
+                        return Err(errors::extent_differs(self.blame(span), owner, &wanted, &f.to_string()));
+                    }
+                    self.bind_dim(&n, Extent::Fixed((rest / factor) as u64), span);
+                    return Ok(());
+                }
+                _ => return self.same_extent(dim, found, owner, span),
+            },
+            _ => return self.same_extent(dim, found, owner, span),
+        };
+        self.bind_dim(&name.clone(), value, span);
+        Ok(())
+    }
+
+    fn bind_dim(&mut self, name: &str, extent: Extent, span: Span) {
+        let v = Val::new(ValKind::Dim { name: name.into(), extent }, span);
+        self.frame().vars.insert(name.into(), v);
+    }
+
+    fn same_extent(&mut self, dim: &Expr, found: Extent, owner: &str, span: Span) -> Res<()> {
+        let wanted = self.extent(dim)?;
+        if wanted == found {
+            return Ok(());
+        }
+        let show = |e: Extent| describe_extents(&[e]).trim_matches(['[', ']']).to_string();
+        Err(errors::extent_differs(self.blame(span), owner, &show(wanted), &show(found)))
+    }
+
+    /// `factor · name + offset` where exactly one name of a linear term is not bound yet.
+    fn solve(&mut self, dim: &Expr) -> Res<Option<(String, f64, f64)>> {
+        let ExprKind::Binary(a, rest) = &dim.kind else { return Ok(None) };
+        let [(op, _, b)] = rest.as_slice() else { return Ok(None) };
+        let free = |s: &Self, e: &Expr| matches!(&e.kind, ExprKind::Name(n) if s.lookup(n).is_none());
+        let (name, other, left) = match (free(self, a), free(self, b)) {
+            (true, false) => (a.as_ref(), b, true),
+            (false, true) => (b, a.as_ref(), false),
+            _ => return Ok(None),
+        };
+        let ExprKind::Name(name) = &name.kind else { return Ok(None) };
+        let n = self.number(other)?;
+        Ok(match (op, left) {
+            (BinaryOp::Mul, _) if n != 0.0 => Some((name.clone(), n, 0.0)),
+            (BinaryOp::Add, _) => Some((name.clone(), 1.0, n)),
+            (BinaryOp::Sub, true) => Some((name.clone(), 1.0, -n)),
+            _ => None,
+        })
+    }
+
+    /// An axis as a number: a whole one from 1, or a symbol that is bound later.
+    pub fn extent(&mut self, e: &Expr) -> Res<Extent> {
+        let v = self.eval(e)?;
+        if let ValKind::Dim { extent, .. } = v.kind {
+            return Ok(extent);
+        }
+        let n = self.as_number(&v)?;
+        let at = self.blame(v.span);
+        if n.fract() != 0.0 || n < 1.0 || n.is_nan() {
+            return Err(errors::bad_extent(at, n));
+        }
+        if n >= (1u64 << 31) as f64 {
+            return Err(errors::too_large(at, &[Extent::Fixed(n as u64)]));
+        }
+        Ok(Extent::Fixed(n as u64))
+    }
+
+    /// What a definition gives back: the named output, or the last value; with the promised axes and kind.
+    pub fn result(&mut self, def: &Rc<Def>, last: Option<Val>, outer: &Outer, span: Span) -> Res<Val> {
+        let input = self.frame().input.clone();
+        if def.outputs.len() > 1 {
+            let mut items = Vec::new();
+            for port in &def.outputs {
+                let v = self.output_value(port, None, span)?;
+                items.push(self.promise_output(def, port, v, outer, span)?);
+            }
+            return Ok(Val::new(ValKind::List(items), span));
+        }
+        let last = match last {
+            Some(v) if matches!(v.kind, ValKind::Func(_)) && input.is_some() => {
+                Some(self.finish_body(Some(v), input, span)?)
+            }
+            other => other,
+        };
+        let Some(port) = def.outputs.first() else {
+            if def.kind == DefKind::Loss
+                && let Some(v) = last
+            {
+                return self.finish_loss(v, span);
+            }
+            return last
+                .ok_or_else(|| errors::not_a_statement(self.blame(def.name.span), "a definition without a result"));
+        };
+        let v = self.output_value(port, last, span)?;
+        self.promise_output(def, port, v, outer, span)
+    }
+
+    fn output_value(&mut self, port: &Port, last: Option<Val>, span: Span) -> Res<Val> {
+        match &port.name {
+            Some(n) if self.lookup(&n.text).is_some() => {
+                Ok(self.lookup(&n.text).cloned().unwrap_or_else(|| panic!("found")))
+            }
+            _ => last.ok_or_else(|| errors::not_a_statement(self.blame(span), "a definition without a result")),
+        }
+    }
+
+    fn promise_output(&mut self, def: &Rc<Def>, port: &Port, mut v: Val, outer: &Outer, span: Span) -> Res<Val> {
+        let at = if self.items.is_library(def.name.span) { span } else { v.span };
+        let ValKind::Tensor(t) = &mut v.kind else { return Ok(v) };
+        let mut inner = Outer::new();
+        if let Some(ty) = &port.ty {
+            if let Some(kind) = self.kind_of(ty)? {
+                if t.kind == Kind::Prob && kind == Kind::Logits {
+                    return Err(errors::kind_differs(self.blame(at), &def.name.text, &kind, &t.kind));
+                }
+                t.kind = kind;
+            }
+            if let Some(dims) = &ty.dims {
+                self.unify(dims, t, &def.name.text, at, &mut inner)?;
+            }
+        }
+        for axis in &mut t.axes {
+            let Some(name) = axis.name.clone() else { continue };
+            match outer.get(&name) {
+                Some(outside) => axis.name = outside.clone(),
+                None if inner.contains_key(&name) => axis.name = None,
+                None => {}
+            }
+        }
+        Ok(v)
+    }
+}
+
+/// `[H, W, _]` as it is written in a message.
+pub fn shape_text(dims: &[Expr]) -> String {
+    let parts = dims.iter().map(|d| match &d.kind {
+        ExprKind::Rest => "..".to_string(),
+        ExprKind::Wildcard => "_".to_string(),
+        ExprKind::Name(n) => n.clone(),
+        ExprKind::Number { value, .. } => value.to_string(),
+        _ => "…".to_string(),
+    });
+    format!("[{}]", parts.collect::<Vec<_>>().join(", "))
+}

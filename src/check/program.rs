@@ -1,0 +1,141 @@
+//! From checked items to whole graphs: the training step, the evaluation, the inference, the first values.
+//!
+//! In: a file's items. Out: graphs with named inputs and outputs. Invariant: the weights of all graphs of one run have the
+//! same names and shapes, in the same order.
+
+use super::elaborate::{Elaborator, Layer, Res};
+use super::errors::{self, Boxed};
+use super::items::Items;
+use super::optimizer::{StateInit, UpdateRule};
+use super::spec::{DataSpec, TrainSpec};
+use super::value::Val;
+use crate::base::{DType, Diagnostic, Span, Type};
+use crate::graph::{Builder, Graph, Role};
+use crate::ops::Value;
+use crate::syntax::ast::{Def, Expr};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// A `train` item, ready to be elaborated.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub spec: TrainSpec,
+    pub model: Rc<Def>,
+    pub settings: BTreeMap<String, Val>,
+    pub loss: Expr,
+    pub metrics: Vec<(String, Expr)>,
+    pub rule: UpdateRule,
+}
+
+/// All that a file says, checked.
+#[derive(Debug)]
+pub struct Checked {
+    pub items: Items,
+    pub data: Vec<DataSpec>,
+    pub runs: Vec<Run>,
+}
+
+/// What differentiation gives: a gradient per weight, and the weights that the loss does not reach.
+pub struct Gradients {
+    pub values: Vec<Value>,
+    pub unreached: Vec<Value>,
+}
+
+/// Where differentiation met an operator without a gradient.
+pub struct NoGradient {
+    pub span: Span,
+    pub op: &'static str,
+}
+
+/// Reverse mode, supplied by the passes (this module stands below them).
+pub type Differentiate<'a> = &'a mut dyn FnMut(&mut Builder, Value, &[Value]) -> Result<Gradients, NoGradient>;
+
+/// The training step of a run, and what goes with it.
+pub struct Training {
+    /// Forward, loss and metrics only.
+    pub forward: Graph,
+    pub graph: Graph,
+    pub states: Vec<StateInit>,
+    pub layers: Vec<Layer>,
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl Checked {
+    pub fn data_of(&self, run: &Run) -> &DataSpec {
+        self.data.iter().find(|d| d.name == run.spec.data).unwrap_or_else(|| panic!("a run's data is in the file"))
+    }
+
+    /// The whole step: gather, forward, loss, metrics, backward, clip, update.
+    pub fn training(&self, run: &Run, differentiate: Differentiate<'_>) -> Res<Training> {
+        let mut e = Elaborator::new(&self.items, &run.spec.name, true);
+        let f = e.forward(run, self.data_of(run))?;
+        e.graph.output("loss", f.loss, None);
+        for m in &f.metrics {
+            e.graph.output(&format!("{}.sum", m.name), m.sum, None);
+            e.graph.output(&format!("{}.weight", m.name), m.weight, None);
+        }
+        let forward = e.graph.clone().finish();
+        let weights: Vec<Value> = e.order.iter().map(|p| e.weights[p].tensor.value).collect();
+        let gradients = differentiate(&mut e.graph, f.loss, &weights)
+            .map_err(|n| errors::not_differentiable(e.blame(n.span), n.op))?;
+        for v in &gradients.unreached {
+            if let Some(w) = e.weights.values().find(|w| w.tensor.value == *v) {
+                let warning = errors::unreached(w.span, &w.path);
+                e.warnings.push(warning);
+            }
+        }
+        e.update(&run.rule, &gradients.values)?;
+        Ok(Training { forward, graph: e.graph.finish(), states: e.states, layers: e.layers, warnings: e.warnings })
+    }
+
+    /// Loss and metrics as sums and weights, in the form of the definitions' `infer` parts.
+    pub fn evaluation(&self, run: &Run) -> Res<Graph> {
+        let mut e = Elaborator::new(&self.items, &run.spec.name, false);
+        let f = e.forward(run, self.data_of(run))?;
+        e.graph.output("loss.sum", f.loss_sum, None);
+        e.graph.output("loss.weight", f.loss_weight, None);
+        for m in &f.metrics {
+            e.graph.output(&format!("{}.sum", m.name), m.sum, None);
+            e.graph.output(&format!("{}.weight", m.name), m.weight, None);
+        }
+        Ok(e.graph.finish())
+    }
+
+    /// The model's outputs alone.
+    pub fn inference(&self, run: &Run) -> Res<Graph> {
+        let mut e = Elaborator::new(&self.items, &run.spec.name, false);
+        let f = e.forward(run, self.data_of(run))?;
+        for (name, t) in &f.outputs {
+            e.graph.output(name.as_str(), t.value, None);
+        }
+        Ok(e.graph.finish())
+    }
+
+    /// Fills every weight; inputs are `seed` and `counter`, outputs target the weights.
+    pub fn first_values(&self, run: &Run) -> Res<Graph> {
+        let mut e = Elaborator::new(&self.items, &run.spec.name, false);
+        e.forward(run, self.data_of(run))?;
+        let mut init = Elaborator::new(&self.items, &run.spec.name, false);
+        for path in &e.order {
+            let w = &e.weights[path];
+            let input = init.graph.input(path, Role::Param, Type::new(DType::F32, w.shape.clone()), w.span);
+            init.frames.push(Default::default());
+            init.frame().vars =
+                w.vars.iter().filter(|(_, v)| v.is_plain()).map(|(k, v)| (k.clone(), v.clone())).collect();
+            init.enter(w.span);
+            let t = init.first_value(&w.shape, &w.init, w.span);
+            init.leave();
+            init.frames.pop();
+            let value = t?.value;
+            init.graph.update(input, value);
+        }
+        Ok(init.graph.finish())
+    }
+
+    /// Elaborates all that a run needs but its gradients: for `nnc check`.
+    pub fn try_run(&self, run: &Run, differentiate: Differentiate<'_>) -> Result<Vec<Diagnostic>, Boxed> {
+        self.evaluation(run)?;
+        self.first_values(run)?;
+        Ok(self.training(run, differentiate)?.warnings)
+    }
+}

@@ -1,0 +1,365 @@
+//! Arithmetic on tensors with named axes: alignment, broadcasting, reductions, selections.
+//!
+//! In: tensors as `value` describes them. Out: nodes of the graph. Invariant: operands are matched by label where they have
+//! labels and by position from the right where they have none; nothing is matched by equal length alone.
+
+use super::elaborate::{Elaborator, Res};
+use super::errors;
+use super::value::{Axis, Kind, Label, Tensor, Val, ValKind};
+use crate::base::{DType, Extent, Span, Type};
+use crate::ops::{Attr, Attrs, Emit, ScalarOp, Value, number};
+
+/// How a list of operands is laid side by side: the joint axes.
+fn joint_axes(tensors: &[&Tensor]) -> Result<Vec<Axis>, (usize, usize)> {
+    let mut labelled: Vec<Axis> = Vec::new();
+    let mut positional: Vec<Axis> = Vec::new();
+    for t in tensors {
+        let (with, without): (Vec<_>, Vec<_>) = t.axes.iter().cloned().partition(|a| a.label.is_some());
+        for axis in with {
+            match labelled.iter_mut().find(|a| a.label == axis.label) {
+                None => labelled.push(axis),
+                Some(seen) if seen.extent == axis.extent => seen.name = seen.name.take().or(axis.name),
+                Some(seen) if seen.extent.is_one() => *seen = axis,
+                Some(_) if axis.extent.is_one() => {}
+                Some(_) => return Err((0, 0)),
+            }
+        }
+        merge_positional(&mut positional, without)?;
+    }
+    // The canonical order is batch, `..`, indices; indices keep the order in which they appear.
+    let rank = |a: &Axis| match &a.label {
+        Some(Label::Batch) => (0, std::cmp::Reverse(0)),
+        Some(Label::Rest(r)) => (1, *r),
+        _ => (2, std::cmp::Reverse(0)),
+    };
+    labelled.sort_by_key(rank);
+    labelled.extend(positional);
+    Ok(labelled)
+}
+
+fn merge_positional(joint: &mut Vec<Axis>, other: Vec<Axis>) -> Result<(), (usize, usize)> {
+    let (short, mut long) =
+        if other.len() > joint.len() { (std::mem::take(joint), other) } else { (other, joint.clone()) };
+    let offset = long.len() - short.len();
+    for (i, axis) in short.into_iter().enumerate() {
+        let seen = &mut long[offset + i];
+        if seen.extent == axis.extent {
+            seen.name = seen.name.take().or(axis.name);
+        } else if seen.extent.is_one() {
+            *seen = axis;
+        } else if !axis.extent.is_one() {
+            return Err((offset + i, i));
+        }
+    }
+    *joint = long;
+    Ok(())
+}
+
+pub fn extents(axes: &[Axis]) -> Vec<Extent> {
+    axes.iter().map(|a| a.extent).collect()
+}
+
+impl Elaborator<'_> {
+    /// A node; what does not fit is the user's mistake at `span`.
+    pub fn emit(&mut self, op: &str, attrs: Attrs, args: &[Value], span: Span) -> Res<Value> {
+        let at = self.blame(span);
+        self.graph.try_emit(op, attrs, args, at).map_err(|why| errors::ill_shaped(at, &why))
+    }
+
+    pub fn dtype(&self, tensor: &Tensor) -> DType {
+        self.graph.ty(tensor.value).dtype
+    }
+
+    pub fn constant(&mut self, value: f64, dtype: DType, span: Span) -> Res<Value> {
+        let attrs = Attrs(vec![("value", Attr::Float(value)), ("dtype", Attr::DType(dtype))]);
+        self.emit("const", attrs, &[], span)
+    }
+
+    /// `tensor` with exactly the axes `axes`, repeated along those it lacks.
+    pub fn broadcast_to(&mut self, tensor: &Tensor, axes: &[Axis], span: Span) -> Res<Value> {
+        let (mut kept, mut map) = (Vec::new(), Vec::new());
+        let positional = tensor.axes.iter().filter(|a| a.label.is_none()).count();
+        let mut seen = 0;
+        for axis in &tensor.axes {
+            let place = match &axis.label {
+                Some(_) => axes.iter().position(|a| a.label == axis.label),
+                None => {
+                    seen += 1;
+                    Some(axes.len() - positional + seen - 1)
+                }
+            };
+            let place = place.unwrap_or_else(|| panic!("the joint axes lack an operand's axis {axis:?}"));
+            if axis.extent == axes[place].extent {
+                kept.push(axis.extent);
+                map.push(place as i64);
+            }
+        }
+        let mut value = tensor.value;
+        if kept.len() < tensor.axes.len() {
+            value = self.emit("reshape", Attrs(vec![("shape", Attr::Shape(kept))]), &[value], span)?;
+        }
+        let identity = map.len() == axes.len() && map.iter().enumerate().all(|(i, m)| i as i64 == *m);
+        if identity {
+            return Ok(value);
+        }
+        let attrs = Attrs(vec![("axes", Attr::Ints(map)), ("shape", Attr::Shape(extents(axes)))]);
+        self.emit("broadcast", attrs, &[value], span)
+    }
+
+    /// Lays operands side by side: their values over the joint axes.
+    pub fn align(&mut self, tensors: &[&Tensor], span: Span) -> Res<(Vec<Value>, Vec<Axis>)> {
+        let axes = joint_axes(tensors).map_err(|_| errors::no_broadcast(self.blame(span), tensors))?;
+        let values = tensors.iter().map(|t| self.broadcast_to(t, &axes, span)).collect::<Res<Vec<_>>>()?;
+        Ok((values, axes))
+    }
+
+    /// An operator of numbers, step scalars, tensors, or all weights.
+    pub fn elementwise(&mut self, op: &'static str, args: &[Val], span: Span) -> Res<Val> {
+        if let Some(n) = args.iter().find_map(|a| if let ValKind::Set(s) = &a.kind { Some(s.len()) } else { None }) {
+            return self.over_set(op, args, n, span);
+        }
+        if let Some(numbers) = args.iter().map(Val::as_number).collect::<Option<Vec<f64>>>() {
+            let row = ScalarOp::ALL
+                .into_iter()
+                .find(|r| r.name() == op)
+                .unwrap_or_else(|| panic!("`{op}` is a row of the scalar table"));
+            return Ok(Val::number(number::apply(row, &numbers), span));
+        }
+        if args.iter().any(|a| matches!(a.kind, ValKind::Tensor(_))) {
+            let tensors = self.operands(args, span)?;
+            return Ok(Val::tensor(self.apply(op, &tensors, span)?, span));
+        }
+        let mut values = Vec::new();
+        for a in args {
+            values.push(match (&a.kind, a.as_number()) {
+                (ValKind::Scalar(v), _) => *v,
+                (_, Some(n)) => self.constant(n, DType::F64, span)?,
+                _ => return Err(errors::wrong_type(self.blame(span), "a number or a tensor", a)),
+            });
+        }
+        let value = self.emit(op, Attrs::default(), &values, span)?;
+        Ok(Val::new(ValKind::Scalar(value), span))
+    }
+
+    fn over_set(&mut self, op: &'static str, args: &[Val], n: usize, span: Span) -> Res<Val> {
+        let mut out = Vec::with_capacity(n);
+        for i in 0..n {
+            let one: Vec<Val> = args
+                .iter()
+                .map(|a| match &a.kind {
+                    ValKind::Set(s) => Val::tensor(s[i].clone(), a.span),
+                    _ => a.clone(),
+                })
+                .collect();
+            let ValKind::Tensor(t) = self.elementwise(op, &one, span)?.kind else {
+                panic!("an operator over a tensor gives a tensor")
+            };
+            out.push(t);
+        }
+        Ok(Val::new(ValKind::Set(out), span))
+    }
+
+    /// Every argument as a tensor; numbers and step scalars take the element type of the tensors beside them.
+    fn operands(&mut self, args: &[Val], span: Span) -> Res<Vec<Tensor>> {
+        let integer = args.iter().any(|a| matches!(&a.kind, ValKind::Tensor(t) if self.dtype(t) == DType::I32));
+        let mut out = Vec::new();
+        for a in args {
+            out.push(self.operand(a, integer, span)?);
+        }
+        Ok(out)
+    }
+
+    fn operand(&mut self, arg: &Val, integer: bool, span: Span) -> Res<Tensor> {
+        let bare = |value, kind| Tensor { value, axes: vec![], kind };
+        match &arg.kind {
+            ValKind::Tensor(t) => Ok(t.clone()),
+            ValKind::Bool(b) => {
+                let v = self.constant(f64::from(u8::from(*b)), DType::F32, span)?;
+                Ok(bare(v, Kind::Real))
+            }
+            ValKind::Scalar(v) => {
+                let v = self.emit("to_f32", Attrs::default(), &[*v], span)?;
+                Ok(bare(v, Kind::Real))
+            }
+            _ => match arg.as_number() {
+                Some(n) if integer && n.fract() == 0.0 => Ok(bare(self.constant(n, DType::I32, span)?, Kind::Int)),
+                Some(n) => Ok(bare(self.constant(n, DType::F32, span)?, Kind::Real)),
+                None => Err(errors::wrong_type(self.blame(span), "a number or a tensor", arg)),
+            },
+        }
+    }
+
+    /// An operator of the table over tensors; a mask counts as 0 and 1 where numbers are wanted.
+    pub fn apply(&mut self, op: &'static str, tensors: &[Tensor], span: Span) -> Res<Tensor> {
+        let logical = matches!(op, "and" | "or" | "not");
+        let (first, rest) = if op == "select" { (1, &tensors[1..]) } else { (0, tensors) };
+        let mut wanted: Vec<DType> = tensors.iter().map(|t| self.dtype(t)).collect();
+        if !logical {
+            let real =
+                rest.iter().any(|t| self.dtype(t) == DType::F32) || rest.iter().all(|t| self.dtype(t) == DType::Bool);
+            let int = rest.iter().any(|t| self.dtype(t) == DType::I32);
+            if real && int {
+                return Err(errors::mixed_types(self.blame(span), rest));
+            }
+            let target = if int { DType::I32 } else { DType::F32 };
+            wanted[first..].fill(target);
+        }
+        let mut cast = Vec::new();
+        if op == "select" && wanted[0] == DType::F32 {
+            // A condition that was a number of the step: anything but 0 is true.
+            let zero = Tensor { value: self.constant(0.0, DType::F32, span)?, axes: vec![], kind: Kind::Real };
+            let is_zero = self.apply("eq", &[tensors[0].clone(), zero], span)?;
+            let condition = self.apply("not", &[is_zero], span)?;
+            return self.apply(op, &[condition, tensors[1].clone(), tensors[2].clone()], span);
+        }
+        for (t, want) in tensors.iter().zip(&wanted) {
+            cast.push(self.cast(t, *want, span)?);
+        }
+        let (values, axes) = self.align(&cast.iter().collect::<Vec<_>>(), span)?;
+        let value = self.emit(op, Attrs::default(), &values, span)?;
+        let kind = match self.graph.ty(value).dtype {
+            DType::Bool => Kind::Mask,
+            DType::I32 => Kind::Int,
+            _ => Kind::Real,
+        };
+        Ok(Tensor { value, axes, kind })
+    }
+
+    /// A mask as numbers; other changes of type are written by the user.
+    pub fn cast(&mut self, t: &Tensor, want: DType, span: Span) -> Res<Tensor> {
+        let have = self.dtype(t);
+        if have == want {
+            return Ok(t.clone());
+        }
+        let op = match (have, want) {
+            (DType::Bool, DType::F32) => "to_f32",
+            (DType::Bool, DType::I32) => "to_i32",
+            _ => return Err(errors::mixed_types(self.blame(span), std::slice::from_ref(t))),
+        };
+        let value = self.emit(op, Attrs::default(), &[t.value], span)?;
+        let kind = if want == DType::I32 { Kind::Int } else { Kind::Real };
+        Ok(Tensor { value, axes: t.axes.clone(), kind })
+    }
+
+    /// Reduces the axes at `places` by `sum`, `max_of`, `min_of` or `mean`; `keep` leaves them with extent 1.
+    pub fn reduce(&mut self, kind: &str, t: &Tensor, places: &[usize], keep: bool, span: Span) -> Res<Tensor> {
+        if places.is_empty() {
+            return Ok(t.clone());
+        }
+        let t = if self.dtype(t) == DType::Bool { self.cast(t, DType::F32, span)? } else { t.clone() };
+        let op = if kind == "mean" { "sum" } else { kind };
+        let attrs = Attrs(vec![("axes", Attr::Ints(places.iter().map(|p| *p as i64).collect()))]);
+        let mut value = self.emit(op, attrs, &[t.value], span)?;
+        let mut axes: Vec<Axis> =
+            t.axes.iter().enumerate().filter(|(i, _)| !places.contains(i)).map(|(_, a)| a.clone()).collect();
+        if kind == "mean" {
+            let reduced: Vec<Extent> = places.iter().map(|p| t.axes[*p].extent).collect();
+            let count = self.count(&reduced, span)?;
+            let sum = Tensor { value, axes: axes.clone(), kind: Kind::Real };
+            value = self.apply("div", &[sum, count], span)?.value;
+        }
+        if keep {
+            axes = t.axes.clone();
+            for p in places {
+                axes[*p].extent = Extent::Fixed(1);
+            }
+            value = self.emit("reshape", Attrs(vec![("shape", Attr::Shape(extents(&axes)))]), &[value], span)?;
+        }
+        Ok(Tensor { value, axes, kind: Kind::Real })
+    }
+
+    /// The number of elements of the extents as a tensor of rank 0; a batch is counted at run time.
+    pub fn count(&mut self, of: &[Extent], span: Span) -> Res<Tensor> {
+        let fixed: f64 = of.iter().filter_map(|e| e.fixed()).map(|n| n as f64).product();
+        let mut value = self.constant(fixed, DType::F32, span)?;
+        let symbolic: Vec<Extent> = of.iter().copied().filter(|e| e.fixed().is_none()).collect();
+        if !symbolic.is_empty() {
+            let axes: Vec<i64> = (0..symbolic.len() as i64).collect();
+            let one = self.constant(1.0, DType::F32, span)?;
+            let attrs = Attrs(vec![("axes", Attr::Ints(vec![])), ("shape", Attr::Shape(symbolic))]);
+            let ones = self.emit("broadcast", attrs, &[one], span)?;
+            let rows = self.emit("sum", Attrs(vec![("axes", Attr::Ints(axes))]), &[ones], span)?;
+            value = self.emit("mul", Attrs::default(), &[rows, value], span)?;
+        }
+        Ok(Tensor { value, axes: vec![], kind: Kind::Real })
+    }
+
+    /// Σ a · b over `labels`, one fused multiplication and addition per term, where every label is in both; else `None`.
+    pub fn contract(&mut self, a: &Tensor, b: &Tensor, labels: &[Label], span: Span) -> Res<Option<Tensor>> {
+        let has = |t: &Tensor, l: &Label| t.axes.iter().any(|x| x.label.as_ref() == Some(l));
+        let all_labelled = a.axes.iter().chain(&b.axes).all(|x| x.label.is_some());
+        let real = self.dtype(a) == DType::F32 && self.dtype(b) == DType::F32;
+        if !all_labelled || !real || labels.is_empty() || !labels.iter().all(|l| has(a, l) && has(b, l)) {
+            return Ok(None);
+        }
+        let joint = joint_axes(&[a, b]).map_err(|_| errors::no_broadcast(self.blame(span), &[a, b]))?;
+        let agrees =
+            |t: &Tensor| t.axes.iter().all(|x| joint.iter().any(|j| j.label == x.label && j.extent == x.extent));
+        if joint.len() > 26 || !agrees(a) || !agrees(b) {
+            return Ok(None);
+        }
+        let letter = |x: &Axis| {
+            let place =
+                joint.iter().position(|j| j.label == x.label).unwrap_or_else(|| panic!("the joint axes have all"));
+            (b'a' + place as u8) as char
+        };
+        let out: Vec<Axis> =
+            joint.iter().filter(|j| !labels.iter().any(|l| j.label.as_ref() == Some(l))).cloned().collect();
+        let word = |axes: &[Axis]| axes.iter().map(letter).collect::<String>();
+        let spec = format!("{},{}->{}", word(&a.axes), word(&b.axes), word(&out));
+        let value = self.emit("contract", Attrs(vec![("axes", Attr::Text(spec))]), &[a.value, b.value], span)?;
+        Ok(Some(Tensor { value, axes: out, kind: Kind::Real }))
+    }
+
+    /// The numbers 0, 1, … along an axis that carries `label`.
+    pub fn iota(&mut self, extent: Extent, label: Option<Label>, span: Span) -> Res<Tensor> {
+        let attrs = Attrs(vec![("shape", Attr::Shape(vec![extent])), ("axis", Attr::Int(0))]);
+        let value = self.emit("iota", attrs, &[], span)?;
+        Ok(Tensor { value, axes: vec![Axis { extent, name: None, label }], kind: Kind::Int })
+    }
+
+    /// The element of `t` along the axis with `label` that the integer tensor `at` names; differentiable in `t`.
+    pub fn pick(&mut self, t: &Tensor, label: &Label, at: &Tensor, span: Span) -> Res<Tensor> {
+        let place =
+            t.axes.iter().position(|a| a.label.as_ref() == Some(label)).unwrap_or_else(|| panic!("labelled axis"));
+        let iota = self.iota(t.axes[place].extent, Some(label.clone()), span)?;
+        let hit = self.apply("eq", &[iota, at.clone()], span)?;
+        let zero = Tensor { value: self.constant(0.0, DType::F32, span)?, axes: vec![], kind: Kind::Real };
+        let masked = self.apply("select", &[hit, t.clone(), zero], span)?;
+        let place =
+            masked.axes.iter().position(|a| a.label.as_ref() == Some(label)).unwrap_or_else(|| panic!("kept axis"));
+        self.reduce("sum", &masked, &[place], false, span)
+    }
+
+    /// Labels for positional axes, counted from the right; what already has a label keeps it.
+    pub fn label_rest(&self, t: &Tensor) -> Tensor {
+        let mut out = t.clone();
+        let n = out.axes.len();
+        for (i, axis) in out.axes.iter_mut().enumerate() {
+            if axis.label.is_none() {
+                axis.label = Some(Label::Rest(std::cmp::Reverse(n - 1 - i)));
+            }
+        }
+        out
+    }
+
+    /// The axes under `..` become positional again.
+    pub fn unlabel_rest(&self, mut t: Tensor) -> Tensor {
+        for axis in &mut t.axes {
+            if matches!(axis.label, Some(Label::Rest(_))) {
+                axis.label = None;
+            }
+        }
+        t
+    }
+
+    /// `t` with its axes in the order of `labels` (all of them), repeated along those that it lacks.
+    pub fn arrange(&mut self, t: &Tensor, axes: &[Axis], span: Span) -> Res<Tensor> {
+        let value = self.broadcast_to(t, axes, span)?;
+        Ok(Tensor { value, axes: axes.to_vec(), kind: t.kind.clone() })
+    }
+
+    pub fn type_of(&self, t: &Tensor) -> Type {
+        self.graph.ty(t.value).clone()
+    }
+}

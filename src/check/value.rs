@@ -1,0 +1,217 @@
+//! The values of elaboration: what an expression can be before it is a node of a graph.
+//!
+//! In: nothing. Out: the types. Invariant: a tensor's graph value has exactly the axes listed, in their order; the batch
+//! axis, where there is one, comes first and carries [`Label::Batch`].
+
+use crate::base::{Extent, Span};
+use crate::ops::Value;
+use crate::syntax::ast::{Def, Expr, Stmt, Unit};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::rc::Rc;
+
+/// A value with the place in the user's text that gave it: messages blame that place.
+#[derive(Clone, Debug)]
+pub struct Val {
+    pub kind: ValKind,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug)]
+pub enum ValKind {
+    Number(Number),
+    Bool(bool),
+    Text(String),
+    /// A bare word that names nothing else: `same`, `none`.
+    Word(String),
+    /// A dimension: its name for `axis = T`, its extent in arithmetic.
+    Dim {
+        name: String,
+        extent: Extent,
+    },
+    /// A number that depends on the step alone; an f64 node of rank 0.
+    Scalar(Value),
+    Tensor(Tensor),
+    /// The branches of a fork, or a bracketed list.
+    List(Vec<Val>),
+    /// All weights, as in `l2(weights)`; elementwise functions apply to each.
+    Set(Vec<Tensor>),
+    Func(Func),
+    Range(f64, f64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Number {
+    pub value: f64,
+    pub integer: bool,
+    pub unit: Option<Unit>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Tensor {
+    pub value: Value,
+    pub axes: Vec<Axis>,
+    pub kind: Kind,
+}
+
+impl Tensor {
+    /// The axes of one example: all but the batch.
+    pub fn own_axes(&self) -> &[Axis] {
+        let skip = usize::from(self.batched());
+        &self.axes[skip..]
+    }
+
+    pub fn batched(&self) -> bool {
+        self.axes.first().is_some_and(|a| a.label == Some(Label::Batch))
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Axis {
+    pub extent: Extent,
+    /// The name that the enclosing definition gives it: `T` in `[T, D]`.
+    pub name: Option<String>,
+    /// Its index in an equation. Axes with labels are matched by them, axes without by position from the right.
+    pub label: Option<Label>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Label {
+    Batch,
+    /// An axis under `..`; counted from the right, so that operands of different rank align at their last axes.
+    Rest(std::cmp::Reverse<usize>),
+    Index(String),
+}
+
+/// What the elements of a tensor mean.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Real,
+    Logits,
+    LogProb,
+    Prob,
+    Mask,
+    Int,
+    /// Class indices; the number of classes where it is known.
+    Class(Option<u64>),
+    /// Token indices.
+    Token(Option<u64>),
+}
+
+impl Kind {
+    /// True where the elements are stored as i32.
+    pub fn is_integer(&self) -> bool {
+        matches!(self, Kind::Int | Kind::Class(_) | Kind::Token(_))
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Kind::Real => f.write_str("real"),
+            Kind::Logits => f.write_str("logits"),
+            Kind::LogProb => f.write_str("logprob"),
+            Kind::Prob => f.write_str("prob"),
+            Kind::Mask => f.write_str("mask"),
+            Kind::Int => f.write_str("int"),
+            Kind::Class(Some(k)) => write!(f, "class({k})"),
+            Kind::Class(None) => f.write_str("class"),
+            Kind::Token(Some(k)) => write!(f, "token({k})"),
+            Kind::Token(None) => f.write_str("token"),
+        }
+    }
+}
+
+/// Something that can be applied to inputs.
+#[derive(Clone, Debug)]
+pub enum Func {
+    /// A definition with its settings. With a path it keeps its weights: every application uses the same.
+    Def {
+        def: Rc<Def>,
+        settings: Rc<BTreeMap<String, Val>>,
+        body: Option<Rc<Template>>,
+        path: Option<String>,
+        span: Span,
+    },
+    /// A built-in function with its named arguments.
+    Builtin { name: &'static str, args: Vec<(Option<String>, Val)>, axes: Option<Vec<Expr>>, span: Span },
+    /// The body of a combinator: new weights at each application, the names of the place where it was written.
+    Template(Rc<Template>),
+    /// One after the other.
+    Compose(Vec<Val>),
+}
+
+/// `{ … }` with the scope in which it stands.
+#[derive(Debug)]
+pub struct Template {
+    pub body: Vec<Stmt>,
+    pub vars: BTreeMap<String, Val>,
+    pub span: Span,
+}
+
+impl Val {
+    pub fn new(kind: ValKind, span: Span) -> Val {
+        Val { kind, span }
+    }
+
+    pub fn number(value: f64, span: Span) -> Val {
+        let integer = value.fract() == 0.0;
+        Val::new(ValKind::Number(Number { value, integer, unit: None }), span)
+    }
+
+    pub fn tensor(tensor: Tensor, span: Span) -> Val {
+        Val::new(ValKind::Tensor(tensor), span)
+    }
+
+    /// The value as a plain number: a literal, or a dimension whose extent is known.
+    pub fn as_number(&self) -> Option<f64> {
+        match &self.kind {
+            ValKind::Number(n) => Some(if n.unit == Some(Unit::Percent) { n.value / 100.0 } else { n.value }),
+            ValKind::Dim { extent: Extent::Fixed(n), .. } => Some(*n as f64),
+            ValKind::Bool(b) => Some(f64::from(u8::from(*b))),
+            _ => None,
+        }
+    }
+
+    /// True where it holds no value of a graph, so that it means the same in another one.
+    pub fn is_plain(&self) -> bool {
+        match &self.kind {
+            ValKind::Tensor(_) | ValKind::Scalar(_) | ValKind::Set(_) => false,
+            ValKind::List(items) => items.iter().all(Val::is_plain),
+            ValKind::Func(Func::Def { settings, .. }) => settings.values().all(Val::is_plain),
+            ValKind::Func(_) => false,
+            _ => true,
+        }
+    }
+
+    /// What it is, in the user's words: for messages.
+    pub fn describe(&self) -> String {
+        match &self.kind {
+            ValKind::Number(n) if n.integer => format!("the number {}", n.value),
+            ValKind::Number(n) => format!("the number {}", n.value),
+            ValKind::Bool(b) => format!("`{b}`"),
+            ValKind::Text(t) => format!("the string \"{t}\""),
+            ValKind::Word(w) => format!("the word `{w}`"),
+            ValKind::Dim { name, .. } => format!("the dimension `{name}`"),
+            ValKind::Scalar(_) => "a number that changes with the step".into(),
+            ValKind::Tensor(t) => format!("a tensor {}", describe_axes(t)),
+            ValKind::List(items) => format!("a list of {}", items.len()),
+            ValKind::Set(_) => "all weights".into(),
+            ValKind::Func(_) => "a layer or function".into(),
+            ValKind::Range(a, b) => format!("the range {a} .. {b}"),
+        }
+    }
+}
+
+/// `[28, 28, 1]`: the axes of one example.
+pub fn describe_axes(tensor: &Tensor) -> String {
+    describe_extents(&tensor.own_axes().iter().map(|a| a.extent).collect::<Vec<_>>())
+}
+
+pub fn describe_extents(extents: &[Extent]) -> String {
+    let shown = extents.iter().map(|e| match e {
+        Extent::Fixed(n) => n.to_string(),
+        Extent::Sym(_) => "_".to_string(),
+    });
+    format!("[{}]", shown.collect::<Vec<_>>().join(", "))
+}

@@ -1,0 +1,158 @@
+//! The order of the stages, from text to checked items.
+//!
+//! In: the text of a file, and a way to read the files that it uses. Out: everything that the file says, or every diagnostic.
+//! Invariant: this is the only place that knows which stage follows which; it reads no file itself.
+
+use crate::base::{Diagnostic, FileId, Fix, Severity, SourceMap, Span};
+use crate::check::{self, Checked, Gradients, NoGradient, library};
+use crate::passes::autodiff;
+use crate::syntax::{self, ast};
+use std::collections::BTreeSet;
+
+/// Reads a file named by `use`: its name as shown in messages, and its text.
+pub type Loader<'a> = &'a dyn Fn(&str) -> Result<(String, String), Diagnostic>;
+
+/// The library's trees, parsed once.
+pub struct Library {
+    sources: SourceMap,
+    files: Vec<(FileId, ast::File)>,
+}
+
+/// A file after all checks.
+pub struct Analysis {
+    pub sources: SourceMap,
+    /// The user's tree: the last file of `sources` that the command line names.
+    pub tree: ast::File,
+    pub file: FileId,
+    pub checked: Checked,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Analysis {
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|d| d.severity == Severity::Error)
+    }
+}
+
+impl Library {
+    /// Parses the files of `lib/`; a mistake in them is ours.
+    pub fn load() -> Library {
+        let mut sources = SourceMap::default();
+        let mut files = Vec::new();
+        for (name, text) in library::FILES {
+            let id = sources.add(name, text, true);
+            let (file, errors) = syntax::parse(id, text);
+            if let Some(e) = errors.first() {
+                panic!("invariant broken: the library parses: {}", e.short(&sources));
+            }
+            files.push((id, file));
+        }
+        Library { sources, files }
+    }
+
+    /// Checks a file; each fix that is offered has been tried: with it, its error is gone and no new one appears.
+    pub fn analyse(&self, name: &str, text: &str, loader: Loader<'_>) -> Analysis {
+        let mut analysis = self.look(name, text, loader);
+        let before = errors_of(&analysis.diagnostics);
+        let mut diagnostics = std::mem::take(&mut analysis.diagnostics);
+        for d in &mut diagnostics {
+            let candidates = std::mem::take(&mut d.fixes);
+            let own = key(d);
+            let holds = |fix: &Fix| {
+                let Some(fixed) = apply(text, analysis.file, fix) else { return false };
+                let after = errors_of(&self.look(name, &fixed, loader).diagnostics);
+                (d.severity == Severity::Warning || !after.contains(&own)) && after.is_subset(&before)
+            };
+            d.fixes = candidates.into_iter().find(holds).into_iter().collect();
+        }
+        analysis.diagnostics = diagnostics;
+        analysis
+    }
+
+    fn look(&self, name: &str, text: &str, loader: Loader<'_>) -> Analysis {
+        let mut sources = self.sources.clone();
+        let mut diagnostics = Vec::new();
+        let mut used: Vec<(FileId, ast::File)> = Vec::new();
+        let file = sources.add(name, text, false);
+        let (tree, errors) = syntax::parse(file, text);
+        diagnostics.extend(errors);
+        let mut seen = BTreeSet::from([name.to_string()]);
+        self.follow(&tree, &mut sources, &mut seen, &mut used, &mut diagnostics, loader);
+        if diagnostics.iter().any(|d| d.severity == Severity::Error) {
+            let checked = Checked { items: Default::default(), data: vec![], runs: vec![] };
+            return Analysis { sources, tree, file, checked, diagnostics };
+        }
+        let mut files: Vec<(FileId, &ast::File)> = self.files.iter().chain(&used).map(|(id, f)| (*id, f)).collect();
+        files.push((file, &tree));
+        let (checked, found) = check::check(&sources, &files, &mut differentiate);
+        diagnostics.extend(found);
+        Analysis { sources, tree, file, checked, diagnostics }
+    }
+
+    /// The files that `use` names, and those that they use, each once.
+    fn follow(
+        &self,
+        tree: &ast::File,
+        sources: &mut SourceMap,
+        seen: &mut BTreeSet<String>,
+        used: &mut Vec<(FileId, ast::File)>,
+        diagnostics: &mut Vec<Diagnostic>,
+        loader: Loader<'_>,
+    ) {
+        for item in &tree.items {
+            let ast::ItemKind::Use { path } = &item.kind else { continue };
+            match loader(&path.text) {
+                Ok((name, text)) => {
+                    if !seen.insert(name.clone()) {
+                        continue;
+                    }
+                    let id = sources.add(name, text.as_str(), false);
+                    let (file, errors) = syntax::parse(id, &text);
+                    diagnostics.extend(errors);
+                    self.follow(&file, sources, seen, used, diagnostics, loader);
+                    used.push((id, file));
+                }
+                Err(mut d) => {
+                    d.labels.insert(0, crate::base::Label { span: path.span, text: "used here".into() });
+                    diagnostics.push(d);
+                }
+            }
+        }
+    }
+}
+
+/// Reverse mode for the checker, which stands below the passes.
+pub fn differentiate(
+    b: &mut crate::graph::Builder,
+    loss: crate::ops::Value,
+    wrt: &[crate::ops::Value],
+) -> Result<Gradients, NoGradient> {
+    match autodiff::differentiate(b, loss, wrt) {
+        Ok(g) => Ok(Gradients { unreached: g.unreached.iter().map(|i| wrt[*i]).collect(), values: g.values }),
+        Err(n) => Err(NoGradient { span: n.span, op: n.op }),
+    }
+}
+
+type Key = (String, String);
+
+fn key(d: &Diagnostic) -> Key {
+    (d.code.to_string(), d.message.clone())
+}
+
+fn errors_of(diagnostics: &[Diagnostic]) -> BTreeSet<Key> {
+    diagnostics.iter().filter(|d| d.severity == Severity::Error).map(key).collect()
+}
+
+/// The user's text with a fix applied, if all its edits lie in the user's file.
+pub fn apply(text: &str, file: FileId, fix: &Fix) -> Option<String> {
+    let mut edits: Vec<(Span, &str)> = fix.edits.iter().map(|e| (e.span, e.text.as_str())).collect();
+    edits.sort_by_key(|(s, _)| std::cmp::Reverse(s.start));
+    let mut out = text.to_string();
+    for (span, new) in edits {
+        if span.file != file || out.get(span.start as usize..span.end as usize).is_none() {
+            return None;
+        }
+        out.replace_range(span.start as usize..span.end as usize, new);
+    }
+    Some(out)
+}
