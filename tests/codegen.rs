@@ -1,1 +1,3 @@
-//! Tests of codegen: text in, text out.
+//! Tests of codegen: programs in, bits out.
+
+mod intrinsics;

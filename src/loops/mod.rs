@@ -4,4 +4,5 @@
 //! program is that of its loops run one element after the other; `LoopKind` is advice that changes no bit, except
 //! `Lanes`, which *is* meaning.
 
+pub mod intrinsics;
 pub mod ir;
