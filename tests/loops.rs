@@ -1,1 +1,4 @@
-//! Tests of loops: text in, text out.
+//! From graphs to loops: the loops mean what the graph means.
+
+mod run;
+mod table;

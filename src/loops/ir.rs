@@ -60,6 +60,7 @@ pub struct Kernel {
 pub enum Stmt {
     /// Compute this instruction here.
     Let(Val),
+    /// To the address that [`Inst::Load`] defines.
     Store {
         buffer: BufferId,
         at: Vec<Affine>,
@@ -111,7 +112,9 @@ pub enum Inst {
         value: f64,
         dtype: DType,
     },
-    /// The element at `at`. With a mask (a Bool value), nothing is read where it is false, and the result is 0.
+    /// The element at `at`: the one at Σ at[i] · stride[i] in row-major storage. An index may leave its own axis (a whole
+    /// row's number in the last one) where the sum stays inside. With a mask (a Bool value), nothing is read where it is
+    /// false, and the result is 0.
     Load {
         buffer: BufferId,
         at: Vec<Affine>,

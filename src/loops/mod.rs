@@ -6,3 +6,9 @@
 
 pub mod intrinsics;
 pub mod ir;
+pub mod range;
+pub mod build;
+pub mod lower;
+pub mod plan;
+pub mod verify;
+pub mod eval;

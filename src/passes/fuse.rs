@@ -1,0 +1,211 @@
+//! Chooses which values are stored and groups them into kernels.
+//!
+//! In: a verified graph. Out: a [`Fusion`]. Invariant: fusion is composition of formulas, so every choice gives the same
+//! bits; a value that is not stored is computed by the formulas of the kernels that need it.
+
+use super::footprint::{Access, Footprint, Place, footprint, nominal_elements};
+use super::groups::{Draft, Drafts, Uses};
+use super::inplace;
+use crate::base::{DType, Shape};
+use crate::graph::Graph;
+use crate::ops::{ReduceKind, Value};
+use std::collections::BTreeMap;
+
+/// What is stored where, and the kernels in the order in which they run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Fusion {
+    /// Per value of the graph: where it is stored; `None` for inputs and for what is computed where it is needed.
+    pub stored: Vec<Option<Home>>,
+    pub kernels: Vec<Group>,
+}
+
+/// The memory that a stored value takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Home {
+    Arena,
+    /// In place, over the input with this index.
+    Input(usize),
+    /// The memory of the output with this index.
+    Output(usize),
+}
+
+/// One kernel.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Group {
+    /// Stores `roots`, each over a prefix of the axes of `space`.
+    Compute { space: Shape, roots: Vec<Value> },
+    /// Copies `value` into the memory of an input or output.
+    Copy { value: Value, to: Home },
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// One kernel for every value: the judge that fusion changes no bit.
+    pub store_everything: bool,
+}
+
+pub fn fuse(graph: &Graph) -> Fusion {
+    fuse_with(graph, Options::default())
+}
+
+pub fn fuse_with(graph: &Graph, options: Options) -> Fusion {
+    let mut chooser = Chooser::new(graph, options);
+    for value in (0..graph.nodes.len() as u32).rev().map(Value) {
+        chooser.choose(value);
+    }
+    inplace::arrange(graph, &chooser.drafts, &chooser.uses)
+}
+
+/// A partial prefix of a kernel's axes must leave this many rows, or the rest has too few to share out.
+const ROWS: f64 = 8.0;
+/// What storing an element costs, and what a kernel of its own adds per element and at once.
+const STORE: f64 = 4.0;
+const SEPARATE: f64 = 6.0;
+const LAUNCH: f64 = 64.0;
+
+struct Chooser<'a> {
+    graph: &'a Graph,
+    options: Options,
+    footprints: Vec<Footprint>,
+    /// The cost of an element when all is computed in place, up to inputs, reductions and outputs.
+    deep: Vec<f64>,
+    output: Vec<bool>,
+    uses: Vec<Uses>,
+    drafts: Drafts,
+    classes: BTreeMap<(u32, Vec<Place>), u32>,
+}
+
+impl<'a> Chooser<'a> {
+    fn new(graph: &'a Graph, options: Options) -> Chooser<'a> {
+        let count = graph.nodes.len();
+        let mut output = vec![false; count];
+        graph.outputs.iter().for_each(|o| output[o.value.0 as usize] = true);
+        let (mut footprints, mut deep) = (vec![Footprint::default(); count], vec![1.0f64; count]);
+        for value in graph.values().filter(|&v| graph.input_of(v).is_none()) {
+            let found = footprint(graph, value);
+            let node = graph.node(value);
+            let operands = found.accesses.iter().map(|a| {
+                let arg = node.args[a.arg].0 as usize;
+                let boundary = output[arg] || !footprints[arg].reduces.is_empty();
+                a.times * if boundary { 1.0 } else { deep[arg] }
+            });
+            deep[value.0 as usize] = found.work + operands.sum::<f64>();
+            footprints[value.0 as usize] = found;
+        }
+        let uses = vec![Uses::default(); count];
+        Chooser { graph, options, footprints, deep, output, uses, drafts: Drafts::new(count), classes: BTreeMap::new() }
+    }
+
+    fn choose(&mut self, value: Value) {
+        let v = value.0 as usize;
+        if self.graph.input_of(value).is_some() || (self.uses[v].is_empty() && !self.output[v]) {
+            return;
+        }
+        let stays = if self.options.store_everything { self.never_stored(value) } else { self.stays_inside(value) };
+        if self.output[v] || !stays {
+            self.store(value);
+        }
+        self.spread(value);
+    }
+
+    /// Scalars of the step in f64, and what reads nothing: constants, index numbers.
+    fn never_stored(&self, value: Value) -> bool {
+        let found = &self.footprints[value.0 as usize];
+        self.graph.node(value).ty.dtype == DType::F64 || found.accesses.is_empty()
+    }
+
+    fn stays_inside(&self, value: Value) -> bool {
+        let v = value.0 as usize;
+        let (found, uses) = (&self.footprints[v], &self.uses[v]);
+        if self.never_stored(value) || found.is_view() {
+            return true;
+        }
+        if !found.reduces.is_empty() {
+            return uses.only_group().is_some_and(|g| uses.direct(g) && self.fits(value, g));
+        }
+        let elements = nominal_elements(&self.graph.node(value).ty.shape);
+        let inside = uses.evaluations() * self.deep[v];
+        let store = elements * (self.deep[v] + STORE);
+        let stored = match self.host(value) {
+            Some(host) => store + uses.evaluations() - uses.evaluations_in(host),
+            None => store + uses.evaluations() + elements * SEPARATE + LAUNCH,
+        };
+        inside <= stored
+    }
+
+    /// Whether `value` may be computed at its own index inside group `g`.
+    fn fits(&self, value: Value, g: usize) -> bool {
+        let shape = &self.graph.node(value).ty.shape;
+        let space = &self.drafts.list[g].space;
+        let dot = self.footprints[value.0 as usize].reduces.contains(&ReduceKind::Dot);
+        if shape.len() == space.len() {
+            return !dot || !(self.drafts.list[g].dot || self.drafts.list[g].rows);
+        }
+        !dot && !self.drafts.list[g].dot && !shape.is_empty() && nominal_elements(shape) >= ROWS
+    }
+
+    /// A group that has `value` at hand anyway and can store it.
+    fn host(&self, value: Value) -> Option<usize> {
+        let uses = &self.uses[value.0 as usize];
+        uses.groups().rev().find(|&g| {
+            let others = uses.groups().filter(|&u| u != g);
+            uses.direct(g) && self.fits(value, g) && !self.drafts.reaches_any(g, others)
+        })
+    }
+
+    fn store(&mut self, value: Value) {
+        let v = value.0 as usize;
+        let host = if self.options.store_everything { None } else { self.host(value) };
+        let shape = &self.graph.node(value).ty.shape;
+        let owner = host.unwrap_or_else(|| self.drafts.add(Draft::new(shape.clone())));
+        self.drafts.list[owner].roots.push(value);
+        self.drafts.owner[v] = Some(owner);
+        for user in self.uses[v].groups().filter(|&u| u != owner) {
+            self.drafts.list[user].after.insert(owner);
+        }
+        self.uses[v] = Uses::one(owner, nominal_elements(shape));
+    }
+
+    /// Hands the uses of `value` on to its operands.
+    fn spread(&mut self, value: Value) {
+        let v = value.0 as usize;
+        let uses = self.uses[v].clone();
+        let Footprint { accesses, reduces, .. } = self.footprints[v].clone();
+        let (dot, reduces) = (reduces.contains(&ReduceKind::Dot), !reduces.is_empty());
+        let rank = self.graph.node(value).ty.rank();
+        for ((group, class), evaluations) in uses.iter() {
+            let draft = &mut self.drafts.list[group];
+            draft.dot |= dot;
+            draft.rows |= reduces && rank < draft.space.len() && class == 0;
+            for access in &accesses {
+                let arg = self.graph.node(value).args[access.arg];
+                let class = self.class(value, class, access);
+                let elements = nominal_elements(&self.graph.node(arg).ty.shape);
+                let times = if class == 0 { elements } else { evaluations * access.times };
+                self.uses[arg.0 as usize].add(group, class, times);
+            }
+        }
+    }
+
+    /// The class of an operand's indices inside a group: equal classes mean equal indices; class 0 is the first axes of the
+    /// group's space themselves.
+    fn class(&mut self, value: Value, class: u32, access: &Access) -> u32 {
+        let prefix = !access.guarded && access.at.iter().enumerate().all(|(k, p)| *p == Place::Axis(k));
+        let full = prefix && access.at.len() == self.graph.node(value).ty.rank();
+        if access.at.is_empty() || (prefix && class == 0) {
+            return 0;
+        }
+        if full {
+            return class;
+        }
+        let mut key = access.at.clone();
+        if key.iter().any(|p| matches!(p, Place::Other(_))) {
+            key.push(Place::Other(value.0));
+        }
+        if access.guarded {
+            key.push(Place::Axis(usize::MAX));
+        }
+        let next = self.classes.len() as u32 + 1;
+        *self.classes.entry((class, key)).or_insert(next)
+    }
+}
