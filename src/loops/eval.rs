@@ -123,7 +123,8 @@ impl Run<'_> {
     /// The first word of the element.
     fn offset(&self, buffer: BufferId, at: &[Affine]) -> Result<usize, String> {
         let number = buffer.0 as usize;
-        let sum = at.iter().zip(&self.strides[number]).fold(0i64, |s, (i, n)| s.wrapping_add(self.index(i).wrapping_mul(*n)));
+        let sum =
+            at.iter().zip(&self.strides[number]).fold(0i64, |s, (i, n)| s.wrapping_add(self.index(i).wrapping_mul(*n)));
         let words = words(self.program.buffers[number].dtype);
         match usize::try_from(sum).ok().and_then(|s| s.checked_mul(words)) {
             Some(offset) if offset < self.buffers[number].len() => Ok(offset),

@@ -54,7 +54,8 @@ pub fn plan(program: &Program, symbols: &[u64]) -> Result<Plan, Diagnostic> {
             }
             offset = offset.max(end);
         }
-        let end = offset.checked_add(size).filter(|&e| e < 1 << 62).ok_or_else(|| too_large(&program.buffers[number]))?;
+        let end =
+            offset.checked_add(size).filter(|&e| e < 1 << 62).ok_or_else(|| too_large(&program.buffers[number]))?;
         placed.push((offset, end, first, last));
         offsets[number] = Some(offset);
         arena_bytes = end.max(arena_bytes);
