@@ -1,5 +1,10 @@
 //! The language: text to tree and back, and what a wrong text is told.
 
+#[path = "syntax/format.rs"]
+mod format;
+#[path = "syntax/mistakes.rs"]
+mod mistakes;
+
 use nnc::base::{Diagnostic, FileId, SourceMap};
 use nnc::syntax::{self, ast};
 

@@ -9,8 +9,10 @@ mod skeleton;
 mod expected;
 mod source;
 mod parse;
+mod print;
 
 pub use parse::parse;
+pub use print::print;
 pub use scan::MAX_INTEGER;
 pub use source::decode;
 

@@ -10,17 +10,18 @@ use std::ops::Range;
 
 pub(super) struct Skeleton<'a> {
     text: Cow<'a, str>,
+    source: &'a str,
     range: Range<usize>,
     /// From this place of the text on, source = place + (second − first).
     cuts: Vec<(usize, usize)>,
 }
 
 impl<'a> Skeleton<'a> {
-    pub fn new(scan: &'a Scan, range: Range<usize>) -> Skeleton<'a> {
+    pub fn new(scan: &'a Scan, source: &'a str, range: Range<usize>) -> Skeleton<'a> {
         let bytes = scan.text.as_bytes();
         let next = |from: usize| bytes[from..range.end].iter().position(|&b| b == b'{').map(|i| from + i);
         let Some(mut open) = next(range.start) else {
-            return Skeleton { text: Cow::Borrowed(&scan.text[range.clone()]), range, cuts: Vec::new() };
+            return Skeleton { text: Cow::Borrowed(&scan.text[range.clone()]), source, range, cuts: Vec::new() };
         };
         let (mut text, mut cuts, mut from) = (String::new(), Vec::new(), range.start);
         loop {
@@ -36,7 +37,7 @@ impl<'a> Skeleton<'a> {
             }
         }
         text.push_str(&scan.text[from.min(range.end)..range.end]);
-        Skeleton { text: Cow::Owned(text), range, cuts }
+        Skeleton { text: Cow::Owned(text), source, range, cuts }
     }
 
     pub fn text(&self) -> &str {
@@ -54,11 +55,19 @@ impl<'a> Skeleton<'a> {
     pub fn span(&self, file: FileId, start: usize, end: usize) -> Span {
         let from = self.source(start);
         let to = if end > start { self.source(end - 1) + 1 } else { from };
-        Span::new(file, from.min(self.range.end), to.min(self.range.end))
+        self.rounded(file, from.min(self.range.end), to.min(self.range.end))
     }
 
     pub fn whole(&self, file: FileId) -> Span {
-        Span::new(file, self.range.start, self.range.end)
+        self.rounded(file, self.range.start, self.range.end)
+    }
+
+    /// A sign that stands for a longer one outside ASCII ends inside it: the span takes all of it.
+    fn rounded(&self, file: FileId, start: usize, mut end: usize) -> Span {
+        while !self.source.is_char_boundary(end) {
+            end += 1;
+        }
+        Span::new(file, start, end)
     }
 
     /// Where the bodies' `{` stand in the source.

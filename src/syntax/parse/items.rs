@@ -31,7 +31,7 @@ impl Reader<'_> {
         let length = text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(text.len());
         let (word, rest) = text.split_at(length);
         let next = rest.trim_start_matches([' ', '\t']).bytes().next().unwrap_or(0);
-        let skeleton = Skeleton::new(&scan, range);
+        let skeleton = Skeleton::new(&scan, self.source, range);
         let named = next.is_ascii_alphabetic() || next == b'_';
         // an item word without a name is an unfinished item, unless it goes on like a statement
         let begins = named || !matches!(next, b'=' | b'.' | b'-' | b':' | b'[');

@@ -119,7 +119,12 @@ impl Reader<'_> {
     }
 
     fn is_reported(&self, skeleton: &Skeleton) -> bool {
-        skeleton.segments().into_iter().any(|segment| self.scan.is_broken(segment))
+        // a stray character is blank in the scanned text: it counts with the statement before it
+        let blank = |at: &usize| self.scan.text.as_bytes().get(*at) == Some(&b' ');
+        skeleton.segments().into_iter().any(|segment| {
+            let end = (segment.end..).find(|at| !blank(at)).unwrap_or(segment.end);
+            self.scan.is_broken(segment.start..end)
+        })
     }
 
     fn span(&self, skeleton: &Skeleton, pair: &Pair<'_, Rule>) -> Span {

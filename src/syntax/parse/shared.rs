@@ -18,10 +18,9 @@ impl Reader<'_> {
     pub(super) fn string(&self, skeleton: &Skeleton, pair: &Pair<'_, Rule>) -> Str {
         let span = self.span(skeleton, pair);
         let raw = &self.source[span.start as usize..span.end as usize];
-        let mut chars = raw.chars();
-        (chars.next(), chars.next_back());
+        let inside = raw.get(1..raw.len().max(2) - 1).unwrap_or("");
         let (mut text, mut escaped) = (String::new(), false);
-        for c in chars {
+        for c in inside.chars() {
             match (escaped, c) {
                 (false, '\\') => {
                     escaped = true;

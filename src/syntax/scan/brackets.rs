@@ -100,32 +100,55 @@ impl Scanner<'_> {
     }
 
     /// Reports the unclosed bracket at `stack[floor]` and goes back to the end of its line; false where going back would
-    /// not help (nothing to re-read, or too much was read twice already).
+    /// not help (nothing to re-read, a body begins on the line, or too much was read twice already).
     fn reread_from(&mut self, floor: usize, unclosed: Open, at: usize) -> bool {
-        let end = self.line_end(unclosed.at).min(at);
+        let line = self.bytes[unclosed.at..at].iter().position(|b| matches!(b, b'\n' | b'\r'));
+        let end = line.map_or(at, |i| unclosed.at + i);
         let content = self.content_end(unclosed.at + 1, end);
         let on_line = self.stack[floor..].iter().take_while(|o| o.at < end && o.sign != b'{').count();
-        let multi_line = content <= unclosed.at + 1;
+        let body_on_line = self.stack[floor..].iter().any(|o| o.at < end && o.sign == b'{')
+            || self
+                .braces
+                .iter()
+                .rev()
+                .take_while(|b| b.outer_end > unclosed.at)
+                .any(|b| b.open < end && b.outer_end > end);
+        let multi_line = content <= unclosed.at + 1 || body_on_line;
+        let useless = multi_line || end == at || self.reread + (at - end) > 4 * self.bytes.len();
+        if !useless {
+            self.forget_after(end, at);
+        }
         self.report_unclosed(unclosed, if multi_line { at } else { content }, at, on_line);
-        if multi_line || end == at || self.reread + (at - end) > 4 * self.bytes.len() {
+        if useless {
             return false;
         }
-        self.reread += at - end;
         self.stack.truncate(floor);
-        self.out[end..at].fill(b' ');
-        self.comments.retain(|c| (c.span.start as usize) < end);
-        self.braces.retain(|b| b.open < end);
-        self.broken.retain(|&b| b < end);
-        self.diagnostics.retain(|d| d.span().is_none_or(|s| (s.start as usize) < end));
         (self.pos, self.last_end, self.breaks) = (end, content, None);
         (self.fresh, self.line_blank) = (false, false);
         true
     }
 
+    /// Undoes what was read in `end..at`. All tables grow in order, but for errors that were noticed late.
+    fn forget_after(&mut self, end: usize, at: usize) {
+        self.reread += at - end;
+        self.out[end..at].fill(b' ');
+        while self.comments.last().is_some_and(|c| c.span.start as usize >= end) {
+            self.comments.pop();
+        }
+        while self.braces.last().is_some_and(|b| b.open >= end) {
+            self.braces.pop();
+        }
+        while self.broken.last().is_some_and(|&b| b >= end) {
+            self.broken.pop();
+        }
+        self.diagnostics.retain(|d| d.span().is_none_or(|s| (s.start as usize) < end));
+    }
+
     /// The end of the last token in `start..end`.
     fn content_end(&self, start: usize, end: usize) -> usize {
         let last = self.out[start..end].iter().rposition(|b| !matches!(b, b' ' | b'\t' | b'\n'));
-        last.map_or(start, |i| start + i + 1)
+        let end = last.map_or(start, |i| start + i + 1);
+        (end..).find(|&at| self.source.is_char_boundary(at)).unwrap_or(end)
     }
 
     /// `place` is where the closing bracket should stand, `seen` where its absence was noticed.
@@ -162,13 +185,7 @@ impl Scanner<'_> {
 
     /// An unterminated string on the same line has swallowed the partner: one message is enough.
     fn quote_open_on_line(&self, at: usize) -> bool {
-        let end = self.line_end(at);
-        let start = self.bytes[..at].iter().rposition(|b| matches!(b, b'\n' | b'\r')).map_or(0, |i| i + 1);
-        self.diagnostics
-            .iter()
-            .rev()
-            .take(8)
-            .any(|d| d.code == "E0009" && d.span().is_some_and(|s| (start..end).contains(&(s.start as usize))))
+        self.quote_line.contains(&at)
     }
 
     /// All open brackets end before `self.pos`, where another item begins.

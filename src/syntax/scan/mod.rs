@@ -131,6 +131,8 @@ struct Scanner<'a> {
     item_start: usize,
     /// Bytes read a second time after an unclosed bracket; bounded, so that the scan stays linear.
     reread: usize,
+    /// The last line with an unterminated string.
+    quote_line: Range<usize>,
     too_deep: bool,
 }
 
@@ -153,6 +155,7 @@ impl<'a> Scanner<'a> {
             last_end: 0,
             item_start: 0,
             reread: 0,
+            quote_line: 0..0,
             too_deep: false,
         }
     }

@@ -57,7 +57,7 @@ impl Scanner<'_> {
             }
         }
         let tail = &self.source[exponent..];
-        let letters = tail.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(tail.len());
+        let letters = tail.find(|c: char| !super::strays::in_word(c)).unwrap_or(tail.len());
         Form { mantissa, exponent, end: exponent + letters }
     }
 

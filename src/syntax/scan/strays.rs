@@ -50,6 +50,11 @@ fn ascii_for(c: char) -> Option<&'static str> {
     })
 }
 
+/// Whether `c` belongs to a word, be it a wrong one; `²` does not.
+pub(super) fn in_word(c: char) -> bool {
+    c == '_' || (c.is_alphanumeric() && ascii_for(c).is_none())
+}
+
 /// A spelling for a letter outside ASCII.
 pub(super) fn letter_name(c: char) -> Option<&'static str> {
     Some(match c {
@@ -206,8 +211,8 @@ impl Scanner<'_> {
     /// `“text”` and `'text'`: a string in the wrong quotes.
     fn foreign_quote(&mut self, first: char) {
         let (start, width) = (self.pos, first.len_utf8());
-        let line = &self.source[start..self.line_end(start)];
-        let closing = line[width..].char_indices().find(|&(_, c)| c == '"' || is_quote(c));
+        let rest = self.source[start + width..].char_indices().take_while(|&(_, c)| c != '\n' && c != '\r');
+        let closing = rest.into_iter().find(|&(_, c)| c == '"' || is_quote(c));
         let opening = self.span(start, start + width);
         let message = format!("`{first}` (U+{:04X}) is not a character of this language", first as u32);
         let mut diagnostic = Diagnostic::error("E0002", opening, message, "type `\"`");

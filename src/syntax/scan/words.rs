@@ -47,7 +47,7 @@ impl Scanner<'_> {
     /// The end of a word that has letters outside ASCII, after reporting it; the end of the ASCII part if none follow.
     pub(super) fn foreign_word(&mut self, start: usize) -> usize {
         let rest = &self.source[start..];
-        let length = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
+        let length = rest.find(|c: char| !strays::in_word(c)).unwrap_or(rest.len());
         let word = &rest[..length];
         if let Some((i, letter)) = word.char_indices().find(|(_, c)| !c.is_ascii()) {
             let span = self.span(start + i, start + i + letter.len_utf8());
@@ -66,13 +66,14 @@ impl Scanner<'_> {
     }
 
     pub(super) fn string(&mut self) {
-        let (start, line_end) = (self.pos, self.line_end(self.pos));
+        let start = self.pos;
+        let byte = |at: usize| self.bytes.get(at).copied().unwrap_or(b'\n');
         let mut at = start + 1;
-        while at < line_end && self.bytes[at] != b'"' {
-            at += if self.bytes[at] == b'\\' { 2 } else { 1 };
+        while !matches!(byte(at), b'"' | b'\n' | b'\r') {
+            at += if byte(at) == b'\\' && !matches!(byte(at + 1), b'\n' | b'\r') { 2 } else { 1 };
         }
-        if at >= line_end {
-            return self.unterminated(start, line_end);
+        if byte(at) != b'"' {
+            return self.unterminated(start, at.min(self.bytes.len()));
         }
         self.check_escapes(start + 1, at);
         self.warn_of_bidi(start, at);
@@ -115,7 +116,8 @@ impl Scanner<'_> {
     fn unterminated(&mut self, start: usize, line_end: usize) {
         let line = self.source[start..line_end].trim_end();
         let (mut depth, mut end) = (0i32, start + line.len());
-        for (i, byte) in line.bytes().enumerate().skip(1) {
+        let second = self.quote_line.contains(&start);
+        for (i, byte) in line.bytes().enumerate().skip(1).take_while(|_| !second) {
             match byte {
                 b'(' | b'[' => depth += 1,
                 b')' | b']' if depth == 0 => {
@@ -132,6 +134,10 @@ impl Scanner<'_> {
             .note("a string ends on its line; `\\n` stands for a line break");
         diagnostic.fixes.push(Fix { message: "close it with `\"`".to_string(), edits });
         self.report(diagnostic);
+        if !second {
+            let before = self.bytes[..start].iter().rposition(|b| matches!(b, b'\n' | b'\r'));
+            self.quote_line = before.map_or(0, |i| i + 1)..line_end;
+        }
         self.begin_token(false);
         self.out[start..end].fill(b'_');
         if end - start >= 2 {
