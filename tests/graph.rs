@@ -8,6 +8,7 @@ use nnc::ops::{self, Emit, Example, OpDef, Value, build};
 use nnc::passes::differentiate;
 use std::collections::BTreeMap;
 
+mod language;
 mod numbers;
 
 /// The number of the symbol in examples.

@@ -5,11 +5,19 @@
 
 pub mod builder;
 pub mod verify;
+pub mod print;
+pub mod parse;
+pub mod diff;
+pub mod generate;
 pub mod eval;
 mod kernel;
 
 pub use builder::Builder;
+pub use diff::diff;
 pub use eval::eval;
+pub use generate::{generate, random_inputs};
+pub use parse::parse;
+pub use print::print;
 pub use verify::verify;
 
 use crate::base::{Span, Type};
@@ -39,6 +47,20 @@ pub enum Role {
     Rows,
     /// A scalar known to the run: `step` (f64, counts from 1), `lr`, `progress`; or `seed` (i32).
     Scalar,
+}
+
+impl Role {
+    pub const ALL: [Role; 5] = [Role::Param, Role::State, Role::Data, Role::Rows, Role::Scalar];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Param => "param",
+            Role::State => "state",
+            Role::Data => "data",
+            Role::Rows => "rows",
+            Role::Scalar => "scalar",
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

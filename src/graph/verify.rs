@@ -15,6 +15,7 @@ pub fn verify(graph: &Graph) -> Result<(), String> {
         let at = |text: String| format!("%{i} = {}: {text}", node.op.name());
         verify_node(graph, Value(i as u32), node, &inputs).map_err(at)?;
     }
+    verify_symbols(graph)?;
     verify_inputs(graph)?;
     verify_outputs(graph)
 }
@@ -39,6 +40,20 @@ fn verify_node(graph: &Graph, value: Value, node: &Node, inputs: &BTreeSet<Value
     if ty != node.ty {
         let (has, is) = (node.ty.display(&graph.symbols), ty.display(&graph.symbols));
         return Err(format!("the type is {has}, but the operator's rule gives {is}"));
+    }
+    Ok(())
+}
+
+/// Symbols are different words, so that a printed shape reads back.
+fn verify_symbols(graph: &Graph) -> Result<(), String> {
+    let word = |s: &str| {
+        s.starts_with(|c: char| c.is_alphabetic() || c == '_')
+            && s.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.')
+    };
+    for (i, symbol) in graph.symbols.iter().enumerate() {
+        if !word(symbol) || graph.symbols[..i].contains(symbol) {
+            return Err(format!("symbols are words and differ from one another, but `{symbol}` does not hold to it"));
+        }
     }
     Ok(())
 }

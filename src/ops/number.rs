@@ -154,7 +154,7 @@ pub fn log(x: f64) -> f64 {
 
 /// x - n · π/2 for the nearest n, in three parts of π/2; the error stays below 1e-16 for |x| up to 1e6.
 fn quarter_turns(x: f64) -> (i64, f64) {
-    const PARTS: [f64; 3] = [1.570_796_326_794_896_6, 6.123_233_995_736_766e-17, -1.497_384_904_859_169_8e-33];
+    const PARTS: [f64; 3] = [std::f64::consts::FRAC_PI_2, 6.123_233_995_736_766e-17, -1.497_384_904_859_169_8e-33];
     let n = (x * std::f64::consts::FRAC_2_PI + 0.5).floor();
     let r = PARTS.iter().fold(x, |r, &part| (-n).mul_add(part, r));
     (n.rem_euclid(4.0) as i64, r)
