@@ -70,6 +70,8 @@ impl Checked {
         let mut e = Elaborator::new(&self.items, &run.spec.name, true);
         let f = e.forward(run, self.data_of(run))?;
         e.graph.output("loss", f.loss, None);
+        e.graph.output("loss.sum", f.loss_sum, None);
+        e.graph.output("loss.weight", f.loss_weight, None);
         for m in &f.metrics {
             e.graph.output(&format!("{}.sum", m.name), m.sum, None);
             e.graph.output(&format!("{}.weight", m.name), m.weight, None);
