@@ -94,3 +94,14 @@ fn every_example_of_the_library_elaborates() {
     }
     assert!(bad.is_empty(), "{bad}");
 }
+
+#[test]
+fn every_block_of_the_language_page_is_right() {
+    let page = include_str!("../docs/language.md");
+    let blocks: Vec<&str> = page.split("```nn\n").skip(1).filter_map(|b| b.split("```").next()).collect();
+    assert!(blocks.len() >= 6, "the page has {} blocks", blocks.len());
+    for block in blocks {
+        let found = messages(block);
+        assert!(!found.contains("error"), "{block}\n{found}");
+    }
+}

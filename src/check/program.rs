@@ -65,9 +65,9 @@ impl Checked {
         self.data.iter().find(|d| d.name == run.spec.data).unwrap_or_else(|| panic!("a run's data is in the file"))
     }
 
-    /// The whole step: gather, forward, loss, metrics, backward, clip, update.
-    pub fn training(&self, run: &Run, differentiate: Differentiate<'_>) -> Res<Training> {
-        let mut e = Elaborator::new(&self.items, &run.spec.name, true);
+    /// The whole step: gather, forward, loss, metrics, backward, clip, update. Unless `random`, definitions take their `infer` form.
+    pub fn training(&self, run: &Run, random: bool, differentiate: Differentiate<'_>) -> Res<Training> {
+        let mut e = Elaborator::new(&self.items, &run.spec.name, random);
         let f = e.forward(run, self.data_of(run))?;
         e.graph.output("loss", f.loss, None);
         e.graph.output("loss.sum", f.loss_sum, None);
@@ -138,6 +138,6 @@ impl Checked {
     pub fn try_run(&self, run: &Run, differentiate: Differentiate<'_>) -> Result<Vec<Diagnostic>, Boxed> {
         self.evaluation(run)?;
         self.first_values(run)?;
-        Ok(self.training(run, differentiate)?.warnings)
+        Ok(self.training(run, true, differentiate)?.warnings)
     }
 }
