@@ -1,1 +1,241 @@
-//! Tests of cli: text in, text out.
+//! Tests of cli: arguments in; output, exit code and files out.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// The program, with the repository's folder as its own.
+fn nnc(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nnc"));
+    command.args(args).current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("NNC_THREADS").env_remove("CI");
+    command
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Exit code, standard output and standard error as one text; the folder of the test reads `FOLDER`.
+fn shown(output: &Output, folder: &Path) -> String {
+    let both =
+        format!("exit {}\n{}----\n{}", output.status.code().unwrap(), text(&output.stdout), text(&output.stderr));
+    both.replace(&folder.display().to_string(), "FOLDER")
+}
+
+fn run(args: &[&str]) -> Output {
+    nnc(args).stdin(Stdio::null()).output().unwrap()
+}
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    files.iter().for_each(|(name, text)| fs::write(folder.path().join(name), text).unwrap());
+    folder
+}
+
+fn in_folder(folder: &tempfile::TempDir, args: &[&str]) -> String {
+    let output = nnc(args).current_dir(folder.path()).stdin(Stdio::null()).output().unwrap();
+    shown(&output, folder.path())
+}
+
+const MISSPELT: &str = "model m  x: [4] -> y: [3] {\n  x -> dnse(8) -> dense(3)\n}\n";
+
+#[test]
+fn a_file_in_the_place_of_a_command_gets_the_command_to_type() {
+    let output = run(&["models/iris.nn"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("type `nnc run models/iris.nn`"));
+}
+
+#[test]
+fn mistakes_on_the_command_line_have_exit_code_2_and_a_suggestion() {
+    let output = run(&["chek"]);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), String::new()));
+    assert!(text(&output.stderr).contains("'check'"));
+    for args in [&["ir", "m.nn", "--stage", "graf"][..], &["run"], &["run", "m.nn", "--seed", "x"], &[]] {
+        assert_eq!(run(args).status.code(), Some(2), "{args:?}");
+    }
+}
+
+#[test]
+fn help_is_data_and_every_command_shows_examples() {
+    for command in ["run", "check", "fmt", "ir", "summary", "explain", "lib", "bench"] {
+        let output = run(&[command, "--help"]);
+        assert_eq!(output.status.code(), Some(0));
+        assert!(text(&output.stdout).contains(&format!("Examples:\n  nnc {command}")), "{command}");
+    }
+}
+
+#[test]
+fn every_model_checks_with_its_data_and_is_formatted() {
+    let mut models: Vec<PathBuf> = Vec::new();
+    for place in ["models", "models/bench"] {
+        let files = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(place)).unwrap();
+        models.extend(files.map(|f| f.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "nn")));
+    }
+    assert!(models.len() >= 10);
+    for model in models {
+        let model = model.to_str().unwrap();
+        let checked = run(&["check", "--data", model]);
+        assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
+        assert!(checked.stderr.is_empty(), "{model}: {}", text(&checked.stderr));
+        let formatted = run(&["fmt", "--check", model]);
+        assert_eq!(formatted.status.code(), Some(0), "{}", text(&formatted.stdout));
+    }
+}
+
+#[test]
+fn messages_come_in_four_formats() {
+    let folder = folder(&[("m.nn", MISSPELT)]);
+    let all =
+        ["human", "short", "json", "github"].map(|f| in_folder(&folder, &["check", "m.nn", "--message-format", f]));
+    insta::assert_snapshot!(all.join("\n====\n"));
+}
+
+#[test]
+fn at_most_twenty_messages_are_shown() {
+    let lines: String = (0..30).map(|i| format!("model m{i}  x: [4] -> y: [4] {{ x -> dnse{i}(4) }}\n")).collect();
+    let folder = folder(&[("m.nn", &lines)]);
+    let out = in_folder(&folder, &["check", "m.nn", "--message-format", "short"]);
+    assert_eq!(out.matches("error[").count(), 20, "{out}");
+    assert!(out.contains("\n10 more\n") && out.starts_with("exit 3"), "{out}");
+}
+
+#[test]
+fn check_applies_the_fixes_that_hold() {
+    let folder = folder(&[("m.nn", MISSPELT)]);
+    let out = in_folder(&folder, &["check", "--fix", "m.nn"]);
+    assert!(out.starts_with("exit 0"), "{out}");
+    assert_eq!(fs::read_to_string(folder.path().join("m.nn")).unwrap(), MISSPELT.replace("dnse", "dense"));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn warnings_fail_only_where_they_are_denied() {
+    let model = "block unused  [N] -> [N] { relu }\nmodel m  x: [4] -> y: [3] { x -> dense(3) }\n";
+    let folder = folder(&[("m.nn", model)]);
+    assert!(in_folder(&folder, &["check", "m.nn"]).starts_with("exit 0"));
+    assert!(in_folder(&folder, &["check", "m.nn", "--deny", "warnings"]).starts_with("exit 3"));
+}
+
+#[test]
+fn fmt_writes_shows_and_reads_standard_input() {
+    use std::io::Write;
+    let ugly = "model m  x:[4]->y:[3] {\n x->dense( 3 )\n}\n";
+    let folder = folder(&[("m.nn", ugly), ("bad.nn", "model {")]);
+    let check = in_folder(&folder, &["fmt", "--check", "m.nn"]);
+    assert!(check.starts_with("exit 1\n--- m.nn\n+++ m.nn (formatted)"), "{check}");
+    assert_eq!(fs::read_to_string(folder.path().join("m.nn")).unwrap(), ugly);
+    assert!(in_folder(&folder, &["fmt", "m.nn"]).starts_with("exit 0"));
+    let pretty = fs::read_to_string(folder.path().join("m.nn")).unwrap();
+    assert!(in_folder(&folder, &["fmt", "--check", "m.nn"]).starts_with("exit 0"));
+    assert!(in_folder(&folder, &["fmt", "bad.nn"]).starts_with("exit 3"));
+    assert_eq!(fs::read_to_string(folder.path().join("bad.nn")).unwrap(), "model {");
+    let mut child = nnc(&["fmt", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(ugly.as_bytes()).unwrap();
+    assert_eq!(text(&child.wait_with_output().unwrap().stdout), pretty);
+}
+
+#[test]
+fn s27_what_is_no_source_file_is_refused() {
+    let folder = folder(&[]);
+    fs::create_dir(folder.path().join("d.nn")).unwrap();
+    insta::assert_snapshot!(
+        [
+            in_folder(&folder, &["check", "d.nn"]),
+            in_folder(&folder, &["check", "absent.nn"]),
+            in_folder(&folder, &["check", "/dev/zero"]),
+        ]
+        .join("\n====\n")
+    );
+    let made = Command::new("mkfifo").arg(folder.path().join("p.nn")).status();
+    if made.is_ok_and(|s| s.success()) {
+        assert!(in_folder(&folder, &["check", "p.nn"]).starts_with("exit 6"));
+    }
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("loop.nn", folder.path().join("loop.nn")).unwrap();
+        assert!(in_folder(&folder, &["check", "loop.nn"]).contains("E0601"));
+    }
+}
+
+#[test]
+fn s28_a_used_file_outside_the_folder_is_refused_and_not_shown() {
+    let outer = folder(&[("secret.nn", "the secret text")]);
+    fs::create_dir(outer.path().join("inner")).unwrap();
+    let model = "use \"../secret.nn\"\nmodel m  x: [4] -> y: [3] { x -> dense(3) }\n";
+    fs::write(outer.path().join("inner/m.nn"), model).unwrap();
+    let out = in_folder(&outer, &["check", "inner/m.nn"]);
+    assert!(out.contains("E0603") && !out.contains("secret text"), "{out}");
+    let model = model.replace("../secret.nn", "absent.nn");
+    fs::write(outer.path().join("inner/m.nn"), model).unwrap();
+    assert!(in_folder(&outer, &["check", "inner/m.nn"]).contains("E0601"));
+}
+
+#[test]
+fn explain_has_a_page_for_every_code_in_the_program() {
+    let mut used = BTreeSet::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
+            if entry.is_dir() {
+                folders.push(entry);
+            } else {
+                used.extend(codes(&fs::read_to_string(entry).unwrap()));
+            }
+        }
+    }
+    assert!(used.len() > 50);
+    let listed = text(&run(&["explain"]).stdout);
+    let missing: Vec<&String> = used.iter().filter(|c| !listed.contains(&format!("{c}  "))).collect();
+    assert!(missing.is_empty(), "no page in docs/errors for {missing:?}");
+}
+
+/// The texts such as "E0404" in quotes.
+fn codes(source: &str) -> Vec<String> {
+    let quoted = source.split('"').skip(1).step_by(1);
+    let is_code = |t: &&str| {
+        t.len() == 5 && matches!(t.as_bytes()[0], b'E' | b'W') && t.bytes().skip(1).all(|b| b.is_ascii_digit())
+    };
+    quoted.filter(is_code).map(str::to_string).collect()
+}
+
+#[test]
+fn explain_prints_a_page_with_wrong_and_right() {
+    let page = text(&run(&["explain", "e0404"]).stdout);
+    assert!(page.starts_with("E0404  ") && page.contains("Wrong:") && page.contains("Right:"), "{page}");
+    assert_eq!(run(&["explain", "E9999"]).status.code(), Some(2));
+}
+
+#[test]
+fn lib_prints_a_definition_with_the_comment_above_it() {
+    let dense = text(&run(&["lib", "dense"]).stdout);
+    assert!(dense.starts_with("// lib/layers.nn\n//") && dense.contains("\nop dense("), "{dense}");
+    let wrong = run(&["lib", "dnse"]);
+    assert!(wrong.status.code() == Some(3) && text(&wrong.stderr).contains("did you mean `dense`?"));
+    assert!(text(&run(&["lib"]).stdout).contains("op: dense"));
+    assert!(text(&run(&["lib", "csv"]).stdout).contains("csv(path"));
+}
+
+#[test]
+fn threads_are_a_number_from_1() {
+    for wrong in ["0", "-1", "abc"] {
+        let output = nnc(&["check", "models/xor.nn"]).env("NNC_THREADS", wrong).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{wrong}");
+        assert!(text(&output.stderr).contains("E0201"));
+    }
+    assert!(nnc(&["check", "models/xor.nn"]).env("NNC_THREADS", "1000000").status().unwrap().success());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn f11_f12_a_closed_pipe_is_a_quiet_end_and_a_full_device_an_error() {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = nnc(&["lib"]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(6));
+    assert!(text(&output.stderr).contains("E0602"));
+    let mut child = nnc(&["explain"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
+}

@@ -1,0 +1,121 @@
+//! `nnc run`: check, compile, train, evaluate.
+//!
+//! In: a file. Out: progress and figures; the exit code says whether every `expect` was kept. Invariant: an interrupt ends
+//! the run after its step, a second one at once.
+
+use super::args::RunArgs;
+use super::output::{Format, Output};
+use super::progress::{self, Log};
+use super::summary::align;
+use super::{Failure, args, fail, load};
+use crate::base::Diagnostic;
+use crate::driver::commands::{self, Prepared};
+use crate::runtime::train::{Ended, Outcome, train};
+use serde_json::json;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Set by SIGINT, SIGTERM and SIGHUP.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// The exit code of a run that a signal ended.
+const STOPPED: i32 = 130;
+
+pub fn run(args: &RunArgs, output: &Output) -> Result<i32, Failure> {
+    let mut session = load(&args.file, output)?;
+    session.options.threads = args::threads(args.threads).map_err(|e| fail(output, &session.sources, &[*e]))?;
+    session.options.seed = args.seed;
+    session.options.start.clone_from(&args.start);
+    let prepared = commands::prepare(&session, args.train.as_deref());
+    let runs = prepared.map_err(|e| fail(output, &session.sources, &e))?;
+    listen();
+    let mut code = 0;
+    for mut one in runs {
+        output.diagnostics(&session.sources, &one.warnings);
+        output.status(&format!("{}: {}\n", one.spec.name, describe(&one)));
+        let mut log = Log::new(output, &one.spec.name, one.steps.figures().to_vec());
+        let done = train(one.steps.as_mut(), &one.spec, &one.parts, &mut log, &INTERRUPTED);
+        log.close();
+        log.result()?;
+        let outcome = done.map_err(|e| fail(output, &session.sources, &[*e]))?;
+        report(output, &one, &outcome)?;
+        if outcome.ended == Ended::Interrupted {
+            return Ok(STOPPED);
+        }
+        let missed: Vec<Diagnostic> = outcome.missed.iter().map(|m| m.diagnostic()).collect();
+        output.diagnostics(&session.sources, &missed);
+        code = code.max(i32::from(!missed.is_empty()));
+    }
+    Ok(code)
+}
+
+/// The first signal asks the run to end, the second ends the process.
+fn listen() {
+    static ONCE: OnceLock<()> = OnceLock::new();
+    ONCE.get_or_init(|| {
+        // Without a handler the default holds: a signal ends the process. That is no reason not to train.
+        let _ = ctrlc::set_handler(|| {
+            if INTERRUPTED.swap(true, Ordering::Relaxed) {
+                std::process::exit(STOPPED);
+            }
+        });
+    });
+}
+
+fn describe(run: &Prepared) -> String {
+    let parts = [("train", &run.parts.train), ("valid", &run.parts.valid), ("test", &run.parts.test)];
+    let shown: Vec<String> =
+        parts.iter().filter(|(_, r)| !r.is_empty()).map(|(n, r)| format!("{} {n}", r.len())).collect();
+    format!(
+        "{} on {}, rows: {}; batch {}, seed {}",
+        run.spec.model,
+        run.spec.data,
+        shown.join(", "),
+        run.spec.batch,
+        run.spec.seed
+    )
+}
+
+fn report(output: &Output, run: &Prepared, outcome: &Outcome) -> Result<(), Failure> {
+    if output.format == Format::Json {
+        let part = |(name, rows, values): &(&str, usize, Vec<f64>)| {
+            let mut record = progress::figures(&outcome.figures, values);
+            record.insert("rows".to_string(), json!(rows));
+            (name.to_string(), serde_json::Value::Object(record))
+        };
+        let parts: serde_json::Map<_, _> = outcome.parts.iter().map(part).collect();
+        let missed: Vec<String> = outcome.missed.iter().map(|m| m.text()).collect();
+        return Ok(output.record(&json!({
+            "reason": "summary", "schema": 1, "run": run.spec.name, "epochs": outcome.epochs, "steps": outcome.steps,
+            "ended": ended(&outcome.ended), "seconds": outcome.elapsed.as_secs_f64(), "parts": parts,
+            "missed": missed, "seed": run.spec.seed,
+        }))?);
+    }
+    let mut head = vec!["part".to_string(), "rows".to_string()];
+    head.extend(outcome.figures.iter().cloned());
+    let mut rows = vec![head];
+    for (name, count, values) in &outcome.parts {
+        let mut row = vec![name.to_string(), count.to_string()];
+        row.extend(values.iter().map(|v| progress::figure(*v)));
+        rows.push(row);
+    }
+    output.status(&align(&rows, 1));
+    let kept = run.spec.expects.len() - outcome.missed.len();
+    let promises = match run.spec.expects.len() {
+        0 => String::new(),
+        n => format!("; {kept} of {n} promise{} kept", if n == 1 { "" } else { "s" }),
+    };
+    let (epochs, steps, seconds) = (outcome.epochs, outcome.steps, outcome.elapsed.as_secs_f64());
+    output.status(&format!("{epochs} epochs, {steps} steps in {seconds:.2} s ({}){promises}\n", ended(&outcome.ended)));
+    Ok(())
+}
+
+fn ended(ended: &Ended) -> String {
+    match ended {
+        Ended::Epochs => "the epochs are done".to_string(),
+        Ended::Steps => "the steps are done".to_string(),
+        Ended::Time => "the time is up".to_string(),
+        Ended::Plateau(figure) => format!("{figure} no longer improves"),
+        Ended::Interrupted => "interrupted".to_string(),
+    }
+}
