@@ -1,1 +1,3 @@
-//! Tests of passes: text in, text out.
+//! Tests of passes: graphs in, graphs of the same meaning out.
+
+mod exact;

@@ -16,6 +16,7 @@ pub mod windows;
 pub mod reductions;
 pub mod contract;
 pub mod rows;
+pub mod rewrite;
 mod table;
 
 use crate::base::{DType, Extent, Type};

@@ -4,9 +4,13 @@
 //! rewrites that are exact in IEEE arithmetic; it never turns a product and a sum into an `fma`.
 
 pub mod autodiff;
+pub mod simplify;
+pub mod hoist;
 pub mod footprint;
 pub mod fuse;
 mod groups;
 mod inplace;
 
 pub use autodiff::{Gradients, NotDifferentiable, differentiate};
+pub use hoist::{StepScalars, hoist};
+pub use simplify::simplify;
