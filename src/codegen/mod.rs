@@ -1,1 +1,3 @@
-//! placeholder
+//! Loops to machine code.
+
+pub mod context;

@@ -7,3 +7,4 @@ pub mod limits;
 pub mod random;
 pub mod data;
 pub mod train;
+pub mod machine;

@@ -1,0 +1,64 @@
+//! What a native step function is called with.
+//!
+//! In: memory and numbers of one run. Out: the C layout that machine code reads. Invariant: the layout of [`Context`] is the
+//! one whose offsets the code generator bakes in.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The native function of a whole program. Every thread of a run calls it with its own context.
+pub type Entry = unsafe extern "C" fn(*const Context);
+
+/// Read-only to the machine code, but for the memory behind `buffers`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    /// One pointer per buffer of the program, each to its whole extent at the bound symbols.
+    pub buffers: *const *mut u8,
+    /// One number per symbol of the program.
+    pub symbols: *const u64,
+    /// This thread, from 0.
+    pub thread: u64,
+    /// The threads that run this call together; with 1, `barrier` is not called.
+    pub threads: u64,
+    /// Called by every thread between kernels that depend on each other.
+    pub barrier: extern "C" fn(*const Barrier),
+    pub meeting: *const Barrier,
+}
+
+/// Where the threads of a run wait for each other.
+#[derive(Debug, Default)]
+pub struct Barrier {
+    pub threads: u64,
+    arrived: AtomicU64,
+    phase: AtomicU64,
+}
+
+/// Turns of the waiting loop before the thread offers its core to others.
+const SPINS: u32 = 20_000;
+
+impl Barrier {
+    pub fn new(threads: u64) -> Barrier {
+        Barrier { threads, ..Barrier::default() }
+    }
+
+    /// Returns when all threads have called it; what they wrote before is then seen by all.
+    pub fn wait(&self) {
+        let phase = self.phase.load(Ordering::Acquire);
+        if self.arrived.fetch_add(1, Ordering::AcqRel) + 1 == self.threads {
+            self.arrived.store(0, Ordering::Relaxed);
+            self.phase.store(phase + 1, Ordering::Release);
+            return;
+        }
+        let mut spins = 0;
+        while self.phase.load(Ordering::Acquire) == phase {
+            spins += 1;
+            if spins < SPINS { std::hint::spin_loop() } else { std::thread::yield_now() }
+        }
+    }
+}
+
+/// [`Barrier::wait`] for machine code.
+pub extern "C" fn meet(barrier: *const Barrier) {
+    // SAFETY: a context's `meeting` points to a barrier that outlives the run (the machine owns it).
+    unsafe { (*barrier).wait() }
+}

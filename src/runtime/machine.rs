@@ -1,0 +1,295 @@
+//! A compiled program with its memory and its threads.
+//!
+//! In: an entry point, the program's buffers, a memory plan, numbers for the symbols. Out: one native call per step and thread,
+//! and the contents of buffers. Invariant: nothing is allocated while a step runs; every pointer given to the machine code
+//! covers its buffer's whole extent at the bound symbols.
+
+use crate::base::Diagnostic;
+use crate::codegen::context::{Barrier, Context, Entry, meet};
+use crate::loops::ir::{Home, Program};
+use crate::loops::plan;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{JoinHandle, Thread};
+
+/// Memory in whole cache lines, zero at first. The machine code writes through its pointer.
+pub struct Memory {
+    lines: *mut Line,
+    count: usize,
+    capacity: usize,
+}
+
+#[repr(C, align(64))]
+#[derive(Clone, Copy)]
+struct Line([u32; 16]);
+
+impl Memory {
+    /// At least `bytes` bytes, or E0803.
+    pub fn new(bytes: u64) -> Result<Memory, Diagnostic> {
+        let count = usize::try_from(bytes.div_ceil(64)).unwrap_or(usize::MAX).max(1);
+        let mut lines: Vec<Line> = Vec::new();
+        if lines.try_reserve_exact(count).is_err() {
+            return Err(Diagnostic::plain("E0803", format!("{bytes} bytes of memory are needed, more than there is")));
+        }
+        lines.resize(count, Line([0; 16]));
+        let mut lines = std::mem::ManuallyDrop::new(lines);
+        Ok(Memory { lines: lines.as_mut_ptr(), count, capacity: lines.capacity() })
+    }
+
+    fn pointer(&self) -> *mut u8 {
+        self.lines.cast()
+    }
+
+    /// The contents as 32-bit words. No step runs while a borrow lives: running takes the machine mutably.
+    pub fn words(&self) -> &[u32] {
+        // SAFETY: `lines` points to `count` initialised lines of 16 words each, owned by `self`.
+        unsafe { std::slice::from_raw_parts(self.lines.cast(), self.count * 16) }
+    }
+
+    pub fn write(&self, at: usize, words: &[u32]) {
+        assert!(at + words.len() <= self.count * 16, "invariant broken: a write stays in its buffer");
+        // SAFETY: the range was checked; callers hold no borrow of `words()` across a write (all are on one thread,
+        // and borrows end with the expression that makes them).
+        unsafe { std::ptr::copy_nonoverlapping(words.as_ptr(), self.lines.cast::<u32>().add(at), words.len()) }
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: pointer, length and capacity are those of the vector that `new` made and did not drop.
+        drop(unsafe { Vec::from_raw_parts(self.lines, self.count, self.capacity) });
+    }
+}
+
+/// Tensors from outside by name, shared by the machines of a run.
+#[derive(Default)]
+pub struct Store {
+    tensors: BTreeMap<(String, u64), Rc<Memory>>,
+}
+
+impl Store {
+    fn tensor(&mut self, name: &str, bytes: u64) -> Result<Rc<Memory>, Diagnostic> {
+        if let Some(found) = self.tensors.get(&(name.to_string(), bytes)) {
+            return Ok(found.clone());
+        }
+        let made = Rc::new(Memory::new(bytes)?);
+        self.tensors.insert((name.to_string(), bytes), made.clone());
+        Ok(made)
+    }
+}
+
+/// A program that can step.
+pub struct Machine {
+    entry: Entry,
+    program: Rc<Program>,
+    outside: Vec<Option<Rc<Memory>>>,
+    _arena: Memory,
+    pointers: Vec<*mut u8>,
+    symbols: Vec<u64>,
+    most: Vec<u64>,
+    pool: Pool,
+    /// The bytes of the arena, as planned.
+    pub arena_bytes: u64,
+}
+
+impl Machine {
+    /// Memory for at most `symbols`; outside tensors come from `store`.
+    ///
+    /// `entry` must be the machine code of `program`, alive as long as the machine.
+    pub fn new(
+        entry: Entry,
+        program: Rc<Program>,
+        symbols: &[u64],
+        threads: usize,
+        store: &mut Store,
+    ) -> Result<Machine, Diagnostic> {
+        let plan = plan::plan(&program, symbols)?;
+        let arena = Memory::new(plan.arena_bytes)?;
+        let (mut outside, mut pointers) = (Vec::new(), Vec::new());
+        for (i, buffer) in program.buffers.iter().enumerate() {
+            match (&buffer.home, plan.offsets[i]) {
+                (Home::Arena { .. }, Some(offset)) => {
+                    outside.push(None);
+                    pointers.push(arena.pointer().wrapping_add(offset as usize));
+                }
+                _ => {
+                    let memory = store.tensor(&buffer.name, plan.sizes[i])?;
+                    pointers.push(memory.pointer());
+                    outside.push(Some(memory));
+                }
+            }
+        }
+        let pool = Pool::new(threads.max(1));
+        let (symbols, most) = (symbols.to_vec(), symbols.to_vec());
+        let arena_bytes = plan.arena_bytes;
+        Ok(Machine { entry, program, outside, _arena: arena, pointers, symbols, most, pool, arena_bytes })
+    }
+
+    /// The buffer from outside of this name.
+    pub fn find(&self, name: &str) -> Option<usize> {
+        let mut all = self.program.buffers.iter().enumerate();
+        all.find(|(i, b)| b.name == name && self.outside[*i].is_some()).map(|(i, _)| i)
+    }
+
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    fn memory(&self, buffer: usize) -> &Memory {
+        self.outside[buffer].as_ref().unwrap_or_else(|| panic!("invariant broken: buffer {buffer} is from outside"))
+    }
+
+    pub fn words(&self, buffer: usize) -> &[u32] {
+        self.memory(buffer).words()
+    }
+
+    pub fn write(&mut self, buffer: usize, words: &[u32]) {
+        self.memory(buffer).write(0, words);
+    }
+
+    /// Other numbers for the symbols, none larger than at first.
+    pub fn bind(&mut self, symbols: &[u64]) {
+        let fits = symbols.len() == self.most.len() && symbols.iter().zip(&self.most).all(|(s, m)| s <= m);
+        assert!(fits, "invariant broken: symbols {symbols:?} fit into {:?}", self.most);
+        self.symbols.copy_from_slice(symbols);
+    }
+
+    /// One step: one native call on every thread.
+    pub fn run(&mut self) {
+        let job = Job { entry: self.entry, buffers: self.pointers.as_ptr(), symbols: self.symbols.as_ptr() };
+        self.pool.run(job);
+    }
+}
+
+/// What the threads of a step share.
+#[derive(Clone, Copy)]
+struct Job {
+    entry: Entry,
+    buffers: *const *mut u8,
+    symbols: *const u64,
+}
+
+struct Shared {
+    job: Mutex<Option<Job>>,
+    /// The number of the step; a worker runs when it grows.
+    turn: AtomicU64,
+    done: AtomicU64,
+    closing: AtomicBool,
+    barrier: Barrier,
+    parked: Vec<AtomicBool>,
+}
+
+// SAFETY: a job's pointers are dereferenced only between `turn` growing and `done` reaching the number of workers; in that
+// time the machine that owns the memory is borrowed by `run`.
+unsafe impl Send for Shared {}
+// SAFETY: as above; all other fields are Sync by themselves.
+unsafe impl Sync for Shared {}
+
+/// Worker threads that spin through a step and park between steps.
+struct Pool {
+    shared: Arc<Shared>,
+    workers: Vec<(Thread, JoinHandle<()>)>,
+}
+
+/// Turns of the waiting loop before a worker parks: some tens of microseconds, longer than the gap between two steps.
+const SPINS: u32 = 50_000;
+
+impl Pool {
+    fn new(threads: usize) -> Pool {
+        let parked = (0..threads).map(|_| AtomicBool::new(false)).collect();
+        let shared = Arc::new(Shared {
+            job: Mutex::new(None),
+            turn: AtomicU64::new(0),
+            done: AtomicU64::new(0),
+            closing: AtomicBool::new(false),
+            barrier: Barrier::new(threads as u64),
+            parked,
+        });
+        let mut workers = Vec::new();
+        for thread in 1..threads {
+            let own = shared.clone();
+            let spawned = std::thread::Builder::new().stack_size(1 << 20).spawn(move || work(&own, thread));
+            match spawned {
+                Ok(handle) => workers.push((handle.thread().clone(), handle)),
+                Err(_) => break,
+            }
+        }
+        if workers.len() + 1 < threads {
+            // Fewer threads than wished for: the step runs on one, with the same bits.
+            shared.closing.store(true, Ordering::Release);
+            workers.drain(..).for_each(|(t, h)| {
+                t.unpark();
+                let _ = h.join();
+            });
+        }
+        Pool { shared, workers }
+    }
+
+    fn run(&mut self, job: Job) {
+        let workers = self.workers.len() as u64;
+        if workers > 0 {
+            *self.shared.job.lock().unwrap_or_else(|e| e.into_inner()) = Some(job);
+            self.shared.done.store(0, Ordering::Relaxed);
+            self.shared.turn.fetch_add(1, Ordering::SeqCst);
+            for (i, (thread, _)) in self.workers.iter().enumerate() {
+                if self.shared.parked[i + 1].load(Ordering::SeqCst) {
+                    thread.unpark();
+                }
+            }
+        }
+        call(&job, 0, workers + 1, &self.shared.barrier);
+        let mut spins = 0u32;
+        while self.shared.done.load(Ordering::Acquire) < workers {
+            spins += 1;
+            if spins < SPINS { std::hint::spin_loop() } else { std::thread::yield_now() }
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.closing.store(true, Ordering::Release);
+        for (thread, handle) in self.workers.drain(..) {
+            thread.unpark();
+            let _ = handle.join();
+        }
+    }
+}
+
+fn call(job: &Job, thread: u64, threads: u64, barrier: &Barrier) {
+    let (buffers, symbols) = (job.buffers, job.symbols);
+    let context = Context { buffers, symbols, thread, threads, barrier: meet, meeting: barrier };
+    // SAFETY: the program was verified (every access lies in its buffer at the bound symbols), the pointers cover their
+    // buffers by the plan, and indices from data are checked where data is bound.
+    unsafe { (job.entry)(&context) }
+}
+
+fn work(shared: &Shared, thread: usize) {
+    let (mut seen, mut spins) = (0, 0u32);
+    while !shared.closing.load(Ordering::Acquire) {
+        let turn = shared.turn.load(Ordering::Acquire);
+        if turn == seen {
+            spins += 1;
+            if spins < SPINS {
+                std::hint::spin_loop();
+                continue;
+            }
+            shared.parked[thread].store(true, Ordering::SeqCst);
+            // The step may have begun between the last look and this store: look again before sleeping.
+            if shared.turn.load(Ordering::SeqCst) == seen && !shared.closing.load(Ordering::SeqCst) {
+                std::thread::park();
+            }
+            shared.parked[thread].store(false, Ordering::SeqCst);
+            spins = 0;
+            continue;
+        }
+        (seen, spins) = (turn, 0);
+        let job = *shared.job.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(job) = job {
+            call(&job, thread as u64, shared.barrier.threads, &shared.barrier);
+        }
+        shared.done.fetch_add(1, Ordering::Release);
+    }
+}
