@@ -239,3 +239,138 @@ fn f11_f12_a_closed_pipe_is_a_quiet_end_and_a_full_device_an_error() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
 }
+
+fn truth_table(expect: &str, lr: &str) -> tempfile::TempDir {
+    let model = format!(
+        "data t = csv(\"t.csv\") {{\n  x: [2] = columns(1..2)\n  y: class(2) = column(\"y\")\n}}\n\
+         model m  x: [2] -> logits[2] {{ x -> dense(8) -> tanh -> dense(2) }}\n\
+         train m on t {{\n  loss = cross_entropy\n  optimizer = {lr}\n  batch = 3\n  stop = 40 epochs\n  \
+         metrics = accuracy\n  {expect}\n}}\n"
+    );
+    folder(&[("m.nn", &model), ("t.csv", "a,b,y\n0,0,0\n0,1,1\n1,0,1\n1,1,0\n")])
+}
+
+/// The output with every number of seconds replaced.
+fn timeless(text: &str) -> String {
+    let seconds = |word: &str| word.contains('.') && word.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let mut words: Vec<String> = text.split(' ').map(str::to_string).collect();
+    for i in 1..words.len() {
+        if words[i].starts_with("s\n") || words[i] == "s" {
+            if seconds(&words[i - 1]) {
+                words[i - 1] = "TIME".to_string();
+            }
+        }
+    }
+    words.join(" ")
+}
+
+#[test]
+fn run_trains_reports_and_keeps_its_promise() {
+    let folder = truth_table("expect train.accuracy >= 100%", "adam(lr = 0.1)");
+    let out = in_folder(&folder, &["run", "m.nn"]);
+    assert!(out.starts_with("exit 0\n----\nm: m on t, rows: 4 train; batch 3, seed 0\nepoch 1/40  loss "), "{out}");
+    let end = timeless(&out[out.find("part ").unwrap()..]);
+    assert!(end.contains("accuracy") && end.contains("40 epochs, 80 steps in TIME s"), "{end}");
+    assert!(end.contains("1 of 1 promise kept"), "{end}");
+    assert!(in_folder(&folder, &["run", "-q", "m.nn"]) == "exit 0\n----\n");
+}
+
+#[test]
+fn run_with_json_writes_a_record_for_each_epoch_and_one_at_the_end() {
+    let folder = truth_table("", "adam(lr = 0.1)");
+    let records = |seed: &str| {
+        let args = ["run", "m.nn", "--message-format", "json", "--seed", seed];
+        let output = nnc(&args).current_dir(folder.path()).output().unwrap();
+        assert!(output.stderr.is_empty());
+        let lines = text(&output.stdout);
+        lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect::<Vec<serde_json::Value>>()
+    };
+    let first = records("0");
+    assert_eq!(first.len(), 41);
+    assert_eq!((&first[0]["reason"], &first[0]["epoch"]), (&"epoch".into(), &1.into()));
+    assert_eq!((&first[40]["reason"], &first[40]["steps"]), (&"summary".into(), &80.into()));
+    assert_eq!(first[40]["parts"], records("0")[40]["parts"]);
+    assert_ne!(first[40]["parts"], records("1")[40]["parts"]);
+}
+
+#[test]
+fn a_promise_that_is_not_kept_is_exit_code_1() {
+    let folder = truth_table("expect train.loss < 0", "sgd(lr = 0.1)");
+    let out = in_folder(&folder, &["run", "m.nn", "--message-format", "short"]);
+    assert!(out.starts_with("exit 1"), "{out}");
+    assert!(out.contains("error[E0704]: train.loss is 0.") && out.contains(", expected < 0"), "{out}");
+}
+
+#[test]
+fn n1_a_run_that_diverges_is_exit_code_7() {
+    let folder = truth_table("", "sgd(lr = 3e38)");
+    let out = in_folder(&folder, &["run", "m.nn", "--message-format", "short"]);
+    assert!(out.starts_with("exit 7") && out.contains("error[E0701]: the loss is "), "{out}");
+}
+
+#[test]
+fn bad_data_and_missing_data_have_exit_codes_of_their_own() {
+    let folder = truth_table("", "sgd(lr = 0.1)");
+    fs::write(folder.path().join("t.csv"), "a,b,y\n0,0\n").unwrap();
+    let out = in_folder(&folder, &["run", "m.nn"]);
+    assert!(out.starts_with("exit 4") && out.contains("E0401") && out.contains("t.csv:2:"), "{out}");
+    fs::remove_file(folder.path().join("t.csv")).unwrap();
+    assert!(in_folder(&folder, &["run", "m.nn"]).starts_with("exit 6"));
+    assert!(in_folder(&folder, &["check", "--data", "m.nn"]).starts_with("exit 6"));
+    assert!(in_folder(&folder, &["check", "m.nn"]).starts_with("exit 0"));
+    assert!(in_folder(&folder, &["run", "m.nn", "--train", "n"]).starts_with("exit 2"));
+}
+
+/// Weights and batch of `mlp_tiny`, made of a fixed pattern.
+fn tiny_start(path: &Path) {
+    use safetensors::tensor::{Dtype, TensorView, serialize};
+    let pattern =
+        |n: usize| (0..n).flat_map(|i| ((i * 37 % 101) as f32 / 101.0 - 0.5).to_le_bytes()).collect::<Vec<u8>>();
+    let y: Vec<u8> = (0..16).flat_map(|i| (i % 3i32).to_le_bytes()).collect();
+    let shapes = [
+        ("l0.weight", vec![16, 4]),
+        ("l0.bias", vec![16]),
+        ("l1.weight", vec![3, 16]),
+        ("l1.bias", vec![3]),
+        ("batch.x", vec![16, 4]),
+    ];
+    let bytes: Vec<Vec<u8>> = shapes.iter().map(|(_, s)| pattern(s.iter().product())).collect();
+    let mut views: Vec<(&str, TensorView<'_>)> = Vec::new();
+    for ((name, shape), data) in shapes.iter().zip(&bytes) {
+        views.push((name, TensorView::new(Dtype::F32, shape.clone(), data).unwrap()));
+    }
+    views.push(("batch.y", TensorView::new(Dtype::I32, vec![16], &y).unwrap()));
+    fs::write(path, serialize(views, None).unwrap()).unwrap();
+}
+
+#[test]
+fn bench_prints_one_object_with_the_values_of_the_first_steps() {
+    let folder = folder(&[]);
+    let start = folder.path().join("start.safetensors");
+    tiny_start(&start);
+    for (mode, count) in [("train", 5), ("infer", 1)] {
+        let args = ["bench", "models/bench/mlp_tiny.nn", "--mode", mode, "--threads", "1", "--check"];
+        let output = nnc(&args).args(["--message-format", "json", "--start"]).arg(&start).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let object: serde_json::Value = serde_json::from_str(text(&output.stdout).lines().last().unwrap()).unwrap();
+        let values: Vec<f64> = object["values"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+        assert_eq!(values.len(), count);
+        assert!(values.iter().all(|v| *v > 0.0 && *v < 5.0) && values.windows(2).all(|w| w[1] < w[0]), "{values:?}");
+        for key in ["median_s", "min_s", "cold_1_s", "peak_rss_mib"] {
+            assert!(object[key].as_f64().unwrap() > 0.0, "{key}");
+        }
+    }
+    let without = run(&["bench", "models/bench/mlp_tiny.nn"]);
+    assert!(without.status.code() == Some(2) && text(&without.stderr).contains("--start"));
+}
+
+#[test]
+fn ir_prints_a_stage_and_the_difference_of_two_files() {
+    let folder = truth_table("", "sgd(lr = 0.1)");
+    let other = fs::read_to_string(folder.path().join("m.nn")).unwrap().replace("tanh", "relu");
+    fs::write(folder.path().join("n.nn"), other).unwrap();
+    assert!(in_folder(&folder, &["ir", "m.nn"]).starts_with("exit 0\ngraph \"m\""));
+    assert_eq!(in_folder(&folder, &["ir", "m.nn", "--diff", "m.nn"]), "exit 0\n----\n");
+    assert!(in_folder(&folder, &["ir", "m.nn", "--stage", "grad", "--diff", "n.nn"]).starts_with("exit 1\n"));
+    assert!(in_folder(&folder, &["ir", "m.nn", "--stage", "ast", "--diff", "n.nn"]).contains("\n+"));
+}

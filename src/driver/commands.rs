@@ -1,32 +1,73 @@
 //! What the commands ask of the compiler.
 //!
-//! In: a [`Session`]. Out: stage texts, summaries, compiled steps. Invariant: an error here is a diagnostic of the user's
-//! file, of a data file or of a limit.
+//! In: a [`Session`]. Out: compiled runs and benchmark steps. Invariant: an error here is a diagnostic of the user's file,
+//! of a data file or of a limit.
 
+use super::compile;
+use super::engine::Engine;
 use super::measure::{Mode, Stepper};
 use super::report::Summary;
 use super::session::Session;
-use super::stage::Stage;
+use super::trainer::Trainer;
 use crate::base::Diagnostic;
+use crate::check::Run;
+use crate::check::signature::nearest;
 use crate::check::spec::TrainSpec;
-use crate::runtime::data::{Errors, Parts};
-use crate::runtime::train::Steps;
+use crate::graph::Role;
+use crate::runtime::data::{Dataset, Errors, Parts, StartFile, Storage, given, open};
+use crate::runtime::train::{Steps, Sum};
 
 /// A `train` item, its data and its compiled steps, ready to run.
 pub struct Prepared {
     pub spec: TrainSpec,
-    /// One line on the data: rows of each part.
     pub parts: Parts,
     pub steps: Box<dyn Steps>,
     pub warnings: Errors,
 }
 
-/// The text of one stage.
-pub fn ir(session: &Session, stage: Stage) -> Result<String, Errors> {
-    match stage {
-        Stage::Ast => Ok(format!("{:#?}\n", session.tree)),
-        _ => Err(vec![unconnected(stage.name())]),
+/// The runs of the file in its order, or the one named: each `train` item compiled and its data opened.
+pub fn prepare(session: &Session, name: Option<&str>) -> Result<Vec<Prepared>, Errors> {
+    let start = start_file(session)?;
+    let mut prepared = Vec::new();
+    for run in runs(session, name)? {
+        let mut run = run.clone();
+        run.spec.seed = session.options.seed.unwrap_or(run.spec.seed);
+        let mut data = data_of(session, &run, start.as_ref())?;
+        let warnings = std::mem::take(&mut data.warnings);
+        let trainer = Trainer::new(&session.checked, &run, &data, start.as_ref(), false).map_err(|e| vec![e])?;
+        prepared.push(Prepared { spec: run.spec, parts: data.parts, steps: Box::new(trainer), warnings });
     }
+    Ok(prepared)
+}
+
+/// The `train` items of this name, or all. E0202 where there is none.
+pub fn runs<'a>(session: &'a Session, name: Option<&str>) -> Result<Vec<&'a Run>, Errors> {
+    let all = &session.checked.runs;
+    let found: Vec<&Run> = all.iter().filter(|r| name.is_none_or(|n| r.spec.name == n)).collect();
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let names: Vec<&str> = all.iter().map(|r| r.spec.name.as_str()).collect();
+    let text = match name {
+        Some(name) => format!("no `train` item is named `{name}`"),
+        None => format!("{} has no `train` item, so there is nothing to run", session.path.display()),
+    };
+    let mut error = Diagnostic::plain("E0202", text);
+    if let Some(near) = name.and_then(|n| nearest(n, names.iter().copied())) {
+        error = error.note(format!("did you mean `{near}`?"));
+    } else if !names.is_empty() {
+        error = error.note(format!("there is {}", names.join(", ")));
+    }
+    Err(vec![error])
+}
+
+fn start_file(session: &Session) -> Result<Option<StartFile>, Errors> {
+    session.options.start.as_ref().map(|path| given::read_start(path)).transpose().map_err(|e| vec![*e])
+}
+
+fn data_of(session: &Session, run: &Run, start: Option<&StartFile>) -> Result<Dataset, Errors> {
+    let access = session.options.access(&session.path);
+    open(session.checked.data_of(run), &access, start, run.spec.seed)
 }
 
 /// One summary for each model, or for the one named.
@@ -34,16 +75,98 @@ pub fn summary(_: &Session, _: Option<&str>) -> Result<Vec<Summary>, Errors> {
     Err(vec![unconnected("summary")])
 }
 
-/// The runs of the file in its order, or the one named: each `train` item compiled and its data opened.
-pub fn prepare(_: &Session, _: Option<&str>) -> Result<Vec<Prepared>, Errors> {
-    Err(vec![unconnected("run")])
-}
-
-/// The one run of a benchmark model, with its `given` data bound from `--start`. With `check`, nothing is random.
-pub fn stepper(_: &Session, _: Mode, _check: bool) -> Result<Box<dyn Stepper>, Errors> {
-    Err(vec![unconnected("bench")])
-}
-
-fn unconnected(what: &str) -> Diagnostic {
+/// E0902
+pub fn unconnected(what: &str) -> Diagnostic {
     Diagnostic::plain("E0902", format!("`{what}` needs the compiler's later stages, which this build does not have"))
+}
+
+/// The first run of a benchmark model, with its `given` data bound from `--start`; the batch is all rows that are given.
+/// With `check`, nothing is random.
+pub fn stepper(session: &Session, mode: Mode, check: bool) -> Result<Box<dyn Stepper>, Errors> {
+    let start = start_file(session)?;
+    let mut run = runs(session, None)?[0].clone();
+    let data = data_of(session, &run, start.as_ref())?;
+    run.spec.batch = data.rows as u64;
+    match mode {
+        Mode::Train => {
+            let trainer = Trainer::new(&session.checked, &run, &data, start.as_ref(), check).map_err(|e| vec![e])?;
+            let sums = vec![Sum::default(); trainer.figures().len()];
+            Ok(Box::new(Training { trainer, rows: data.parts.train, sums, step: 0 }))
+        }
+        Mode::Infer => Ok(Box::new(Inference::new(session, &run, &data, start.as_ref()).map_err(|e| vec![*e])?)),
+    }
+}
+
+/// Training on the same batch again and again.
+struct Training {
+    trainer: Trainer,
+    rows: Vec<i32>,
+    sums: Vec<Sum>,
+    step: u64,
+}
+
+impl Stepper for Training {
+    fn step(&mut self) -> Result<f64, Box<Diagnostic>> {
+        self.step += 1;
+        self.trainer.train_step(&self.rows, self.step, &mut self.sums)?;
+        Ok(self.sums[0].mean())
+    }
+}
+
+/// The forward pass alone; its value is the mean absolute element of the first output.
+struct Inference {
+    engine: Engine,
+    output: usize,
+}
+
+impl Inference {
+    fn new(session: &Session, run: &Run, data: &Dataset, start: Option<&StartFile>) -> Result<Self, Box<Diagnostic>> {
+        let lowered = compile::lowered(session.checked.inference(run)?);
+        let mut engine = Engine::new(lowered.program, &[data.rows as u64, data.rows as u64])?;
+        for input in &lowered.graph.inputs {
+            let Some(to) = engine.find(&input.name) else { continue };
+            let storage = match input.role {
+                Role::Param => start.and_then(|s| s.tensors.get(&input.name)).map(|t| &t.storage),
+                Role::Data => data.fields.iter().find(|f| names(data, &f.name, &input.name)).map(|f| &f.storage),
+                _ => None,
+            };
+            match storage {
+                Some(Storage::F32(values)) => fill(&mut engine, to, values.iter().map(|v| v.to_bits()).collect())?,
+                Some(Storage::I32(values)) => fill(&mut engine, to, values.iter().map(|v| *v as u32).collect())?,
+                None if input.role == Role::Param => return Err(missing(&input.name)),
+                None => {}
+            }
+        }
+        let name = lowered.graph.outputs.first().map(|o| o.name.as_str()).unwrap_or_default();
+        let output = engine.find(name).unwrap_or_else(|| panic!("invariant broken: no buffer of the output `{name}`"));
+        Ok(Inference { engine, output })
+    }
+}
+
+/// An input of the inference graph is called as the field, with or without the name of the data.
+fn names(data: &Dataset, field: &str, input: &str) -> bool {
+    input == field || input.split_once('.') == Some((data.name.as_str(), field))
+}
+
+fn fill(engine: &mut Engine, to: usize, words: Vec<u32>) -> Result<(), Box<Diagnostic>> {
+    if words.len() != engine.words(to).len() {
+        let name = &engine.program.buffers[to].name;
+        let text = format!("`{name}` has {} elements, the model needs {}", words.len(), engine.words(to).len());
+        return Err(Box::new(Diagnostic::plain("E0504", text)));
+    }
+    engine.write(to, &words);
+    Ok(())
+}
+
+fn missing(name: &str) -> Box<Diagnostic> {
+    Box::new(Diagnostic::plain("E0504", format!("no weight `{name}` is given")).note("add it to the file of `--start`"))
+}
+
+impl Stepper for Inference {
+    fn step(&mut self) -> Result<f64, Box<Diagnostic>> {
+        self.engine.run()?;
+        let words = self.engine.words(self.output);
+        let sum: f64 = words.iter().map(|w| f64::from(f32::from_bits(*w).abs())).sum();
+        Ok(sum / words.len().max(1) as f64)
+    }
 }

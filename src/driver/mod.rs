@@ -14,6 +14,7 @@ pub mod stage;
 pub mod report;
 pub mod measure;
 pub mod commands;
+pub mod stages;
 
 pub use session::{Options, Session};
 pub use stage::Stage;
