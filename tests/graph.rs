@@ -227,3 +227,21 @@ fn what_does_not_fit_is_said_with_both_facts() {
     );
     assert!(said(&mut b, "input", &[], &[]).contains("an input is given its type"));
 }
+
+/// A dense layer of the first model takes a second or two at most, or the interpreter is no use as a yardstick.
+#[test]
+fn a_dense_layer_of_64_784_512_is_interpreted_in_seconds() {
+    let mut b = Builder::new("dense", &["B"]);
+    let x = b.input("x", Role::Data, Type::f32(fixed(&[0, 784])), Span::default());
+    let w = b.input("w", Role::Param, Type::f32(fixed(&[512, 784])), Span::default());
+    let y = build::contract(&mut b, x, w, "bd,od->bo");
+    b.output("y", y, None);
+    let graph = b.finish();
+    let inputs = nnc::graph::random_inputs(&graph, 1, &[64]);
+    let start = std::time::Instant::now();
+    let y = eval(&graph, &inputs, &[64]).expect("it runs").remove(0);
+    let (x, w) = (&inputs["x"], &inputs["w"]);
+    let expected = (0..784).fold(0.0, |sum, d| f64::mul_add(x[[5, d]], w[[7, d]], sum));
+    assert_eq!(y[[5, 7]].to_bits(), expected.to_bits());
+    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+}

@@ -1,6 +1,6 @@
 //! Random well-shaped graphs, for tests.
 //!
-//! In: a seed and a size. Out: a graph that verifies, and numbers for its inputs. Invariant: the same seed gives the same graph
+//! In: a seed and a size. Out: a graph that verifies. Invariant: the same seed gives the same graph
 //! on every machine; values stay finite and away from poles, so a difference between two ways to compute them is a fault.
 //! Sizes lean to where compilers of this kind fail: 1, and around the widths of vector registers.
 
@@ -8,8 +8,6 @@ use super::{Builder, Graph, Role};
 use crate::base::{DType, Extent, Shape, Span, Type};
 use crate::ops::scalar::random_word;
 use crate::ops::{Emit, Value, build};
-use ndarray::{ArrayD, Dimension, IxDyn};
-use std::collections::BTreeMap;
 
 const DIMS: [u64; 12] = [1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33];
 
@@ -35,29 +33,6 @@ pub fn generate(seed: u64, size: usize) -> Graph {
         g.grow();
     }
     g.finish()
-}
-
-/// Numbers for the inputs of a graph: real ones in -2 .. 2, row numbers 0, 1, 2; f64 scalars are whole, from 1 to 9.
-pub fn random_inputs(graph: &Graph, seed: u64, symbols: &[u64]) -> BTreeMap<String, ArrayD<f64>> {
-    let mut inputs = BTreeMap::new();
-    for (number, input) in graph.inputs.iter().enumerate() {
-        let shape: Vec<usize> = input.ty.shape.iter().map(|e| e.bound(symbols) as usize).collect();
-        let key = random_word(number as u32 + 1, seed as u32 ^ 0x2545_f491);
-        let draw = |i: u32| f64::from(random_word(i, key) >> 8) / f64::from(1u32 << 24);
-        let number = |i: u32| match input.ty.dtype {
-            DType::F32 => draw(i) * 4.0 - 2.0,
-            DType::I32 => (draw(i) * 3.0).floor(),
-            DType::Bool => (draw(i) * 2.0).floor(),
-            DType::F64 => (draw(i) * 9.0).floor() + 1.0,
-        };
-        let array = ArrayD::from_shape_fn(IxDyn(&shape), |at| {
-            let at = at.slice();
-            let place = at.iter().zip(&shape).fold(0, |place, (i, n)| place * n + i);
-            number(place as u32)
-        });
-        inputs.insert(input.name.clone(), array);
-    }
-    inputs
 }
 
 struct Generator {

@@ -9,15 +9,17 @@ pub mod print;
 pub mod parse;
 pub mod diff;
 pub mod generate;
+pub mod sample;
 pub mod eval;
 mod kernel;
 
 pub use builder::Builder;
 pub use diff::diff;
 pub use eval::eval;
-pub use generate::{generate, random_inputs};
+pub use generate::generate;
 pub use parse::parse;
 pub use print::print;
+pub use sample::random_inputs;
 pub use verify::verify;
 
 use crate::base::{Span, Type};

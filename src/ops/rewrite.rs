@@ -226,7 +226,7 @@ fn slice(e: &mut dyn Look, attrs: &Attrs, x: Value) -> Option<Value> {
         }
         "concat" if same_axis => {
             let mut offset = 0;
-            for part in args.to_vec() {
+            for part in args.iter().copied() {
                 let end = offset + extent(e, part);
                 if start >= offset && last < end {
                     return Some(build::slice(e.as_emit(), part, axis, start - offset, len, step));
