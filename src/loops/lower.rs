@@ -6,6 +6,7 @@
 use super::build::Builder;
 use super::ir::*;
 use super::plan;
+use super::rewrite::tidy;
 use crate::base::{DType, Extent, Type};
 use crate::graph::Graph;
 use crate::ops::{Index, Io, Kernel as Formula, Order, ReduceBody, ReduceKind, Scalar, ScalarOp, Value};
@@ -108,7 +109,8 @@ impl<'a> Lowering<'a> {
             mask: None,
             node: Value(0),
         };
-        let kernel = nest.run(name, space, stores);
+        let mut kernel = nest.run(name, space, stores);
+        tidy(&mut kernel);
         self.program.kernels.push(kernel);
     }
 }

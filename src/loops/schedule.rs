@@ -1,0 +1,192 @@
+//! Chooses how the loops of each kernel run: their order, blocks, threads and vector registers.
+//!
+//! In: a verified program as `lower` makes it. Out: the same program, faster. Invariant: it recognises shapes of loop nests,
+//! never operators, and moves independent loops only, so no bit changes; nothing depends on the machine or its threads.
+
+use super::contraction::{Contraction, find};
+use super::ir::*;
+use super::nest::{Axis, Nest, stride};
+use super::rewrite::{substitute, tidy};
+use super::{pack, plan};
+use crate::base::Extent;
+use std::collections::BTreeMap;
+
+/// Lanes of an elementwise loop: two 256-bit registers.
+const WIDE: u8 = 16;
+/// Columns of a contraction that are computed side by side, and the width of a packed panel.
+pub const PANEL: u64 = 8;
+/// From this many columns on, a contraction runs panel by panel.
+const PANELS_FROM: u64 = 64;
+/// A longer row is worth sharing out between threads.
+const LONG: u64 = 8192;
+
+pub fn schedule(program: &mut Program) {
+    let mut packed = pack::Packed::default();
+    for mut kernel in std::mem::take(&mut program.kernels) {
+        match find(program, &kernel) {
+            Some(found) => contract(program, &mut kernel, found, &mut packed),
+            None => {
+                flatten(program, &mut kernel);
+                vectorize(&mut kernel.body, WIDE);
+            }
+        }
+        tidy(&mut kernel);
+        packed.wrote(&kernel);
+        program.kernels.push(kernel);
+    }
+    plan::set_lifetimes(program);
+}
+
+/// The contraction's columns innermost, around the sum; `jam` rows side by side around them.
+fn contract(program: &mut Program, kernel: &mut Kernel, found: Contraction, packed: &mut pack::Packed) {
+    let panels = found.columns.extent.fixed().is_some_and(|n| n >= PANELS_FROM && n % PANEL == 0);
+    let (block, lane) = (Var(kernel.vars), Var(kernel.vars + 1));
+    kernel.vars += 2;
+    if pack::pays(program, kernel, &found) {
+        pack::pack(program, kernel, &found, panels.then_some((PANEL, block, lane)), packed);
+    }
+    let mut nest = Nest::of(kernel);
+    let mut columns = found.columns;
+    nest.axes.retain(|a| a.var != columns.var && Some(a.var) != found.rows.map(|r| r.var));
+    if let (true, Some(n)) = (panels, columns.extent.fixed()) {
+        let form = Affine { terms: vec![(PANEL as i64, Term::Var(block)), (1, Term::Var(lane))], constant: 0 };
+        substitute(kernel, columns.var, &form);
+        nest = Nest { axes: nest.axes, ..Nest::of(kernel) };
+        let place = nest.axes.iter().position(|a| !found.column_vars.contains(&a.var)).unwrap_or(nest.axes.len());
+        let kind = LoopKind::Parallel { jam: 1 };
+        nest.axes.insert(place, Axis { var: block, extent: Extent::Fixed(n / PANEL), kind });
+        columns = Axis { var: lane, extent: Extent::Fixed(PANEL), kind };
+    }
+    if let Some(rows) = found.rows {
+        nest.axes.push(Axis { kind: LoopKind::Parallel { jam: jam(rows.extent) }, ..rows });
+    }
+    nest.axes.push(Axis { kind: lanes(columns.extent, PANEL as u8), ..columns });
+    nest.put(kernel);
+}
+
+/// Row-interleaving that leaves no rest where the number of rows is known.
+fn jam(extent: Extent) -> u8 {
+    match extent.fixed() {
+        None => 4,
+        Some(n) => [6, 4, 5].into_iter().find(|&j| n % u64::from(j) == 0).unwrap_or(n.min(4) as u8).max(1),
+    }
+}
+
+fn lanes(extent: Extent, most: u8) -> LoopKind {
+    let n = extent.fixed().unwrap_or(u64::MAX);
+    match [16u8, 8, 4].into_iter().find(|&w| w <= most && u64::from(w) <= n) {
+        Some(width) => LoopKind::Vector { width },
+        None => LoopKind::Parallel { jam: 1 },
+    }
+}
+
+/// Makes the innermost independent loops vector loops.
+fn vectorize(body: &mut [Stmt], width: u8) -> bool {
+    let mut any = false;
+    for stmt in body {
+        let Stmt::Loop(inner) = stmt else { continue };
+        let independent = vectorize(&mut inner.body, width);
+        any |= independent;
+        if matches!(inner.kind, LoopKind::Parallel { .. }) {
+            any = true;
+            if !independent && !has_lanes(&inner.body) {
+                inner.kind = lanes(inner.extent, width);
+            }
+        }
+    }
+    any
+}
+
+fn has_lanes(body: &[Stmt]) -> bool {
+    body.iter().any(|s| matches!(s, Stmt::Loop(l) if l.kind == LoopKind::Lanes || has_lanes(&l.body)))
+}
+
+/// Joins neighbouring axes over which every access is contiguous or constant, so that inner loops are long; a long single
+/// axis is split again, for threads.
+fn flatten(program: &Program, kernel: &mut Kernel) {
+    let mut nest = Nest::of(kernel);
+    if nest.axes.is_empty() || nest.body.iter().any(|s| matches!(s, Stmt::Loop(_))) {
+        return;
+    }
+    let mut place = nest.axes.len() - 1;
+    while place > 0 {
+        place -= 1;
+        let (outer, inner) = (nest.axes[place], nest.axes[place + 1]);
+        let (Some(a), Some(b)) = (outer.extent.fixed(), inner.extent.fixed()) else { continue };
+        let last_two = nest.axes.len() == 2 && a * b >= LONG && chunk(a * b).is_none();
+        if last_two || !joinable(program, kernel, outer.var, inner.var, b) {
+            continue;
+        }
+        join(program, kernel, outer.var, inner.var);
+        nest = Nest { axes: nest.axes, ..Nest::of(kernel) };
+        nest.axes.remove(place);
+        nest.axes[place].extent = Extent::Fixed(a * b);
+    }
+    let whole = nest.axes[0].extent.fixed().filter(|&n| nest.axes.len() == 1 && n >= LONG);
+    if let Some((n, part)) = whole.and_then(|n| Some((n, chunk(n)?))) {
+        let (block, lane) = (Var(kernel.vars), Var(kernel.vars + 1));
+        kernel.vars += 2;
+        let form = Affine { terms: vec![(part as i64, Term::Var(block)), (1, Term::Var(lane))], constant: 0 };
+        substitute(kernel, nest.axes[0].var, &form);
+        let kind = LoopKind::Parallel { jam: 1 };
+        let split = [(block, n / part), (lane, part)];
+        nest.axes = split.map(|(var, n)| Axis { var, extent: Extent::Fixed(n), kind }).to_vec();
+        nest = Nest { axes: nest.axes, ..Nest::of(kernel) };
+    }
+    nest.put(kernel);
+}
+
+/// The longest part of at most 4096 elements into which a row divides evenly, in whole vectors.
+fn chunk(n: u64) -> Option<u64> {
+    (32..=256).rev().map(|k| k * u64::from(WIDE)).find(|part| n % part == 0)
+}
+
+/// Whether all that the two variables do is to address elements `outer · b + inner`.
+fn joinable(program: &Program, kernel: &Kernel, outer: Var, inner: Var, b: u64) -> bool {
+    let contiguous = |buffer: BufferId, at: &[Affine]| {
+        let buffer = &program.buffers[buffer.0 as usize];
+        let (far, near) = (stride(buffer, at, outer), stride(buffer, at, inner));
+        far.zip(near).is_some_and(|(far, near)| Some(far) == near.checked_mul(b as i64))
+    };
+    let free = |inst: &Inst| inst.indices().iter().all(|i| [outer, inner].iter().all(|&v| i.factor(Term::Var(v)) == 0));
+    let loads = kernel.insts.iter().all(|inst| match inst {
+        Inst::Load { buffer, at, .. } => free(inst) || contiguous(*buffer, at),
+        _ => free(inst),
+    });
+    let mut stores = true;
+    kernel.for_each_stmt(&mut |stmt| {
+        if let Stmt::Store { buffer, at, .. } = stmt {
+            stores &= contiguous(*buffer, at);
+        }
+    });
+    loads && stores
+}
+
+/// Replaces the pair by `inner` alone, which now counts the elements of both axes.
+fn join(program: &Program, kernel: &mut Kernel, outer: Var, inner: Var) {
+    let shapes: BTreeMap<u32, &Buffer> = program.buffers.iter().enumerate().map(|(i, b)| (i as u32, b)).collect();
+    let rewrite = |buffer: BufferId, at: &mut Vec<Affine>| {
+        let near = stride(shapes[&buffer.0], at, inner).unwrap_or(0);
+        for index in at.iter_mut() {
+            index.terms.retain(|&(_, t)| t != Term::Var(outer) && t != Term::Var(inner));
+        }
+        if let (Some(last), true) = (at.last_mut(), near != 0) {
+            *last = Affine::sum([(1, &*last), (near, &Affine::term(Term::Var(inner)))], 0);
+        }
+    };
+    for inst in &mut kernel.insts {
+        if let Inst::Load { buffer, at, .. } = inst {
+            rewrite(*buffer, at);
+        }
+    }
+    fn stores(body: &mut [Stmt], rewrite: &dyn Fn(BufferId, &mut Vec<Affine>)) {
+        for stmt in body {
+            match stmt {
+                Stmt::Let(_) => {}
+                Stmt::Store { buffer, at, .. } => rewrite(*buffer, at),
+                Stmt::Loop(inner) => stores(&mut inner.body, rewrite),
+            }
+        }
+    }
+    stores(&mut kernel.body, &rewrite);
+}
