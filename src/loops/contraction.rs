@@ -56,7 +56,9 @@ fn products(kernel: &Kernel, sum: &Loop) -> Option<(Val, Val, Vec<Axis>)> {
         terms.insert(0, axis);
         return Some((x, y, terms));
     }
-    let Inst::Scalar { op: crate::ops::ScalarOp::Fma, args } = &kernel.insts[carry.next.0 as usize] else { return None };
+    let Inst::Scalar { op: crate::ops::ScalarOp::Fma, args } = &kernel.insts[carry.next.0 as usize] else {
+        return None;
+    };
     let &[x, y, current] = args.as_slice() else { return None };
     let load = |v: Val| matches!(kernel.insts[v.0 as usize], Inst::Load { .. });
     (current == carry.current && load(x) && load(y)).then(|| (x, y, vec![axis]))

@@ -52,7 +52,14 @@ pub fn costs(program: &Program) -> Vec<Cost> {
 }
 
 fn cost(program: &Program, kernel: &Kernel) -> Cost {
-    let mut walk = Walk { program, kernel, extents: vec![], read: BTreeSet::new(), written: BTreeSet::new(), cost: Cost::default() };
+    let mut walk = Walk {
+        program,
+        kernel,
+        extents: vec![],
+        read: BTreeSet::new(),
+        written: BTreeSet::new(),
+        cost: Cost::default(),
+    };
     walk.block(&kernel.body);
     let Walk { mut cost, read, written, .. } = walk;
     for (buffers, count) in [(read, &mut cost.read), (written, &mut cost.written)] {

@@ -101,7 +101,14 @@ fn extents(axes: &[Axis]) -> Shape {
 type Renamed<'a> = &'a dyn Fn(&dyn Fn(usize) -> Affine) -> Vec<Affine>;
 
 /// The kernel that makes a copy; its buffer is new.
-fn add_copy(program: &mut Program, source: BufferId, axes: &[Axis], outer: usize, width: u64, at: Renamed<'_>) -> BufferId {
+fn add_copy(
+    program: &mut Program,
+    source: BufferId,
+    axes: &[Axis],
+    outer: usize,
+    width: u64,
+    at: Renamed<'_>,
+) -> BufferId {
     let mut shape = extents(axes);
     if let (true, Some(Extent::Fixed(n))) = (width > 1, shape.pop()) {
         shape.insert(outer, Extent::Fixed(n / width));

@@ -82,7 +82,8 @@ pub fn tidy(kernel: &mut Kernel) {
     let live = live_values(kernel);
     let mut body = std::mem::take(&mut kernel.body);
     prune(&mut body, &live);
-    let mut order = Order { vals: vec![None; kernel.insts.len()], vars: vec![None; kernel.vars as usize], list: vec![] };
+    let mut order =
+        Order { vals: vec![None; kernel.insts.len()], vars: vec![None; kernel.vars as usize], list: vec![] };
     order.block(&body);
     let (vals, vars) = (order.vals, order.vars);
     let val = |v: Val| match vals[v.0 as usize] {

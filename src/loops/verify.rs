@@ -225,7 +225,8 @@ impl<'a> Check<'a> {
         }))
     }
 
-    /// Every index must be in range, or else the address as a whole; where nothing is known the data decides.
+    /// Every index must be in range, or else the address that it and some indices before it make together; where nothing
+    /// is known (symbols, row numbers) the data decides.
     fn address(&self, buffer: BufferId, at: &[Affine], masked: bool) -> Checked<DType> {
         let Some(buffer) = self.program.buffers.get(buffer.0 as usize) else {
             return Err(format!("buffer {} does not exist", buffer.0));
@@ -233,19 +234,20 @@ impl<'a> Check<'a> {
         if at.len() != buffer.shape.len() {
             return Err(format!("`{}` has {} axes, but {} indices", buffer.name, buffer.shape.len(), at.len()));
         }
-        let (mut linear, mut stride, mut outside) = (Range::of(0, 0), 1i64, None);
-        for (axis, index) in at.iter().enumerate().rev() {
-            let range = self.index(index)?;
-            linear = linear.plus(range.scale(stride));
-            let extent = buffer.shape[axis].fixed();
-            if range.low.is_some_and(|l| l < 0) || extent.zip(range.high).is_some_and(|(n, h)| h >= n as i64) {
-                outside = Some(axis);
-            }
-            stride = stride.saturating_mul(extent.unwrap_or(1) as i64);
+        let (mut linear, mut size, mut leaves) = (Range::of(0, 0), Some(1i64), false);
+        for (index, extent) in at.iter().zip(&buffer.shape).rev() {
+            let (range, extent) = (self.index(index)?, extent.fixed().map(|n| n as i64));
+            let last = extent.map(|n| n - 1);
+            leaves |= range.low.is_some_and(|l| l < 0) || range.high.zip(last).is_some_and(|(h, n)| h > n);
+            let assumed = Range { low: range.low.or(Some(0)), high: range.high.or(last) };
+            linear = size.map_or(Range::default(), |size| linear.plus(assumed.scale(size)));
+            size = size.zip(extent).and_then(|(size, n)| size.checked_mul(n));
+            leaves &= match size {
+                Some(size) => !linear.within(size as u64),
+                None => linear.low.is_some_and(|l| l < 0),
+            };
         }
-        let known = buffer.shape.iter().all(|e| e.fixed().is_some());
-        let inner = outside.is_none_or(|axis| axis + 1 == at.len() || linear.low.is_some_and(|l| l >= 0));
-        if !masked && (known && outside.is_some() && !linear.within(stride as u64) || !inner) {
+        if leaves && !masked {
             return Err(format!("an access to `{}` leaves it", buffer.name));
         }
         Ok(buffer.dtype)

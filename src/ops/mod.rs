@@ -54,9 +54,9 @@ pub enum ReduceKind {
 pub enum Order {
     /// One accumulator; the last reduced axis varies fastest.
     Serial,
-    /// [`LANES`] accumulators: along the *last* reduced axis, term `i` goes to accumulator `i % LANES`; earlier axes run
-    /// serially around it into the same accumulators. Then accumulators are joined by a fixed tree: `a[l] = a[l] ∘ a[l + h]`
-    /// for h = 8, 4, 2, 1 (a[l] is the left operand). For `Dot` the join is addition.
+    /// Along the *last* reduced axis [`LANES`] accumulators, each starting from the neutral element: term `i` goes to
+    /// accumulator `i % LANES`, and then they are joined by a fixed tree: `a[l] = a[l] ∘ a[l + h]` for h = 8, 4, 2, 1 (a[l] is
+    /// the left operand). For `Dot` the join is addition. Earlier axes join these results serially.
     Lanes,
 }
 

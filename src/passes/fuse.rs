@@ -63,6 +63,13 @@ const STORE: f64 = 4.0;
 const SEPARATE: f64 = 6.0;
 const LAUNCH: f64 = 64.0;
 
+/// Where a value is evaluated, seen from the kernel's own space.
+#[derive(Clone, PartialEq)]
+struct Class {
+    at: Vec<Place>,
+    guarded: bool,
+}
+
 struct Chooser<'a> {
     graph: &'a Graph,
     options: Options,
@@ -72,7 +79,9 @@ struct Chooser<'a> {
     output: Vec<bool>,
     uses: Vec<Uses>,
     drafts: Drafts,
-    classes: BTreeMap<(u32, Vec<Place>), u32>,
+    classes: Vec<Class>,
+    /// What stands for `Other` places seen from a class.
+    others: BTreeMap<(u32, u32, Value), u32>,
 }
 
 impl<'a> Chooser<'a> {
@@ -93,7 +102,10 @@ impl<'a> Chooser<'a> {
             footprints[value.0 as usize] = found;
         }
         let uses = vec![Uses::default(); count];
-        Chooser { graph, options, footprints, deep, output, uses, drafts: Drafts::new(count), classes: BTreeMap::new() }
+        let (drafts, others) = (Drafts::new(count), BTreeMap::new());
+        // Class 0 is the axes of the space themselves, as many as the value has.
+        let classes = vec![Class { at: vec![], guarded: false }];
+        Chooser { graph, options, footprints, deep, output, uses, drafts, classes, others }
     }
 
     fn choose(&mut self, value: Value) {
@@ -190,22 +202,26 @@ impl<'a> Chooser<'a> {
     /// The class of an operand's indices inside a group: equal classes mean equal indices; class 0 is the first axes of the
     /// group's space themselves.
     fn class(&mut self, value: Value, class: u32, access: &Access) -> u32 {
-        let prefix = !access.guarded && access.at.iter().enumerate().all(|(k, p)| *p == Place::Axis(k));
-        let full = prefix && access.at.len() == self.graph.node(value).ty.rank();
-        if access.at.is_empty() || (prefix && class == 0) {
+        let mut at = Vec::with_capacity(access.at.len());
+        for place in &access.at {
+            at.push(match *place {
+                Place::Axis(k) if class == 0 => Place::Axis(k),
+                Place::Axis(k) => self.classes[class as usize].at[k].clone(),
+                Place::Other(id) => {
+                    let next = self.others.len() as u32;
+                    Place::Other(*self.others.entry((class, id, value)).or_insert(next))
+                }
+            });
+        }
+        let guarded = access.guarded || self.classes[class as usize].guarded;
+        if at.is_empty() || !guarded && at.iter().enumerate().all(|(k, p)| *p == Place::Axis(k)) {
             return 0;
         }
-        if full {
-            return class;
-        }
-        let mut key = access.at.clone();
-        if key.iter().any(|p| matches!(p, Place::Other(_))) {
-            key.push(Place::Other(value.0));
-        }
-        if access.guarded {
-            key.push(Place::Axis(usize::MAX));
-        }
-        let next = self.classes.len() as u32 + 1;
-        *self.classes.entry((class, key)).or_insert(next)
+        let class = Class { at, guarded };
+        let known = self.classes.iter().position(|c| *c == class);
+        known.unwrap_or_else(|| {
+            self.classes.push(class);
+            self.classes.len() - 1
+        }) as u32
     }
 }

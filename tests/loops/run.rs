@@ -4,7 +4,7 @@ use ndarray::{ArrayD, IxDyn};
 use nnc::base::{DType, Extent, Shape};
 use nnc::graph::Graph;
 use nnc::loops::ir::Program;
-use nnc::loops::{eval, lower, verify};
+use nnc::loops::{eval, lower, print, schedule, verify};
 use nnc::passes::fuse::{Options, fuse_with};
 use std::collections::BTreeMap;
 
@@ -20,7 +20,17 @@ pub fn array(shape: &Shape, symbols: &[u64], mut number: impl FnMut(usize) -> f6
 pub fn loops(graph: &Graph, store_everything: bool) -> Program {
     let fusion = fuse_with(graph, Options { store_everything });
     let program = lower::lower(graph, &fusion);
-    verify::verify(&program).unwrap_or_else(|e| panic!("{e}\n{graph:#?}\n{program:#?}"));
+    verify::verify(&program)
+        .unwrap_or_else(|e| panic!("{e}\n{}\n{}", nnc::graph::print(graph), print::print(&program)));
+    program
+}
+
+/// The same after scheduling.
+pub fn scheduled(graph: &Graph, store_everything: bool) -> Program {
+    let mut program = loops(graph, store_everything);
+    let before = print::print(&program);
+    schedule::schedule(&mut program);
+    verify::verify(&program).unwrap_or_else(|e| panic!("{e}\n{before}\n{}", print::print(&program)));
     program
 }
 
@@ -39,7 +49,8 @@ pub fn run(graph: &Graph, program: &Program, inputs: &Numbers, symbols: &[u64]) 
     for (number, input) in graph.inputs.iter().enumerate() {
         buffers[number] = to_words(program.buffers[number].dtype, &inputs[&input.name]);
     }
-    eval::eval(program, &mut buffers, symbols).unwrap_or_else(|e| panic!("{e}\n{graph:#?}\n{program:#?}"));
+    eval::eval(program, &mut buffers, symbols)
+        .unwrap_or_else(|e| panic!("{e}\n{}\n{}", nnc::graph::print(graph), print::print(program)));
     let (mut free, mut out) = (graph.inputs.len(), vec![]);
     for output in &graph.outputs {
         let number = output.target.unwrap_or(free);
