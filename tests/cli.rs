@@ -374,3 +374,20 @@ fn ir_prints_a_stage_and_the_difference_of_two_files() {
     assert!(in_folder(&folder, &["ir", "m.nn", "--stage", "grad", "--diff", "n.nn"]).starts_with("exit 1\n"));
     assert!(in_folder(&folder, &["ir", "m.nn", "--stage", "ast", "--diff", "n.nn"]).contains("\n+"));
 }
+
+#[test]
+fn summary_shows_layers_shapes_parameters_and_arithmetic() {
+    let out = text(&run(&["summary", "models/iris.nn"]).stdout);
+    let line = |start: &str| {
+        out.lines().find(|l| l.starts_with(start)).unwrap_or_else(|| panic!("{start}: {out}")).to_string()
+    };
+    let cells: Vec<String> =
+        line("dense(16)").split("  ").map(|c| c.trim().to_string()).filter(|c| !c.is_empty()).collect();
+    // 4 · 16 + 16 weights; 16 sums of 4 products and a bias
+    assert_eq!(cells, ["dense(16)", "[16]", "80", "144", "64"], "{out}");
+    assert!(out.starts_with("mlp\nlayer") && out.contains("\n403 parameters, 403 trained\nbatch 16: arena "), "{out}");
+    let json = text(&run(&["summary", "models/iris.nn", "--message-format", "json"]).stdout);
+    let record: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&record["parameters"], record["layers"].as_array().unwrap().len()), (&403.into(), 3));
+    assert_eq!(run(&["summary", "models/iris.nn", "--model", "nothing"]).status.code(), Some(2));
+}

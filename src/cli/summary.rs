@@ -29,14 +29,13 @@ fn record(summary: &Summary) -> Value {
             "parameters": l.parameters, "flops": l.flops, "bytes": l.bytes,
         })
     };
-    let group = |(kernel, ops): &(String, Vec<String>)| json!({ "kernel": kernel, "operators": ops });
     json!({
         "reason": "summary", "schema": 1, "model": summary.model,
         "layers": summary.layers.iter().map(layer).collect::<Vec<_>>(),
         "parameters": summary.parameters, "trained": summary.trained, "batch": summary.batch,
         "arena_bytes": summary.arena_bytes, "train_kernels": summary.train_kernels,
         "infer_kernels": summary.infer_kernels,
-        "groups": summary.groups.iter().map(group).collect::<Vec<_>>(),
+        "groups": summary.groups,
     })
 }
 
@@ -56,8 +55,8 @@ fn table(summary: &Summary) -> String {
         summary.train_kernels,
         summary.infer_kernels,
     ));
-    for (kernel, operators) in &summary.groups {
-        text.push_str(&format!("  {kernel}: {}\n", operators.join(" ")));
+    for kernel in &summary.groups {
+        text.push_str(&format!("  {kernel}\n"));
     }
     text
 }

@@ -70,9 +70,19 @@ fn data_of(session: &Session, run: &Run, start: Option<&StartFile>) -> Result<Da
     open(session.checked.data_of(run), &access, start, run.spec.seed)
 }
 
-/// One summary for each model, or for the one named.
-pub fn summary(_: &Session, _: Option<&str>) -> Result<Vec<Summary>, Errors> {
-    Err(vec![unconnected("summary")])
+/// One summary for each model that the file trains, or for the one named.
+pub fn summary(session: &Session, model: Option<&str>) -> Result<Vec<Summary>, Errors> {
+    let mut summaries: Vec<Summary> = Vec::new();
+    for run in runs(session, None)? {
+        let wanted = model.is_none_or(|m| m == run.spec.model);
+        if wanted && summaries.iter().all(|s| s.model != run.spec.model) {
+            summaries.push(super::summary::summary(session, run)?);
+        }
+    }
+    match model.filter(|_| summaries.is_empty()) {
+        Some(name) => Err(vec![Diagnostic::plain("E0202", format!("no `train` item trains a model `{name}`"))]),
+        None => Ok(summaries),
+    }
 }
 
 /// E0902

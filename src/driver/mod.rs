@@ -13,6 +13,7 @@ pub mod session;
 pub mod stage;
 pub mod report;
 pub mod measure;
+pub mod summary;
 pub mod commands;
 pub mod stages;
 
