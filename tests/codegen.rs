@@ -1,3 +1,6 @@
 //! Tests of codegen: programs in, bits out.
 
 mod intrinsics;
+mod operators;
+mod programs;
+mod run;

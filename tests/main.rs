@@ -7,6 +7,7 @@ mod failures;
 mod golden;
 mod graph;
 mod loops;
+mod models;
 mod passes;
 mod runtime;
 mod syntax;

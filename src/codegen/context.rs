@@ -21,7 +21,7 @@ pub struct Context {
     /// The threads that run this call together; with 1, `barrier` is not called.
     pub threads: u64,
     /// Called by every thread between kernels that depend on each other.
-    pub barrier: extern "C" fn(*const Barrier),
+    pub barrier: unsafe extern "C" fn(*const Barrier),
     pub meeting: *const Barrier,
 }
 
@@ -58,7 +58,10 @@ impl Barrier {
 }
 
 /// [`Barrier::wait`] for machine code.
-pub extern "C" fn meet(barrier: *const Barrier) {
+///
+/// # Safety
+/// `barrier` points to a living barrier.
+pub unsafe extern "C" fn meet(barrier: *const Barrier) {
     // SAFETY: a context's `meeting` points to a barrier that outlives the run (the machine owns it).
     unsafe { (*barrier).wait() }
 }

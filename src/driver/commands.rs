@@ -3,18 +3,15 @@
 //! In: a [`Session`]. Out: compiled runs and benchmark steps. Invariant: an error here is a diagnostic of the user's file,
 //! of a data file or of a limit.
 
-use super::compile;
-use super::engine::Engine;
 use super::measure::{Mode, Stepper};
 use super::report::Summary;
 use super::session::Session;
-use super::trainer::Trainer;
+use super::trainer::{Answerer, Trainer};
 use crate::base::Diagnostic;
 use crate::check::Run;
 use crate::check::signature::nearest;
 use crate::check::spec::TrainSpec;
-use crate::graph::Role;
-use crate::runtime::data::{Dataset, Errors, Parts, StartFile, Storage, given, open};
+use crate::runtime::data::{Dataset, Errors, Parts, StartFile, given, open};
 use crate::runtime::train::{Steps, Sum};
 
 /// A `train` item, its data and its compiled steps, ready to run.
@@ -34,7 +31,8 @@ pub fn prepare(session: &Session, name: Option<&str>) -> Result<Vec<Prepared>, E
         run.spec.seed = session.options.seed.unwrap_or(run.spec.seed);
         let mut data = data_of(session, &run, start.as_ref())?;
         let warnings = std::mem::take(&mut data.warnings);
-        let trainer = Trainer::new(&session.checked, &run, &data, start.as_ref(), false).map_err(|e| vec![e])?;
+        let trainer = Trainer::new(&session.checked, &run, &data, start.as_ref(), false, session.options.threads)
+            .map_err(|e| vec![e])?;
         prepared.push(Prepared { spec: run.spec, parts: data.parts, steps: Box::new(trainer), warnings });
     }
     Ok(prepared)
@@ -85,11 +83,6 @@ pub fn summary(session: &Session, model: Option<&str>) -> Result<Vec<Summary>, E
     }
 }
 
-/// E0902
-pub fn unconnected(what: &str) -> Diagnostic {
-    Diagnostic::plain("E0902", format!("`{what}` needs the compiler's later stages, which this build does not have"))
-}
-
 /// The first run of a benchmark model, with its `given` data bound from `--start`; the batch is all rows that are given.
 /// With `check`, nothing is random.
 pub fn stepper(session: &Session, mode: Mode, check: bool) -> Result<Box<dyn Stepper>, Errors> {
@@ -97,13 +90,19 @@ pub fn stepper(session: &Session, mode: Mode, check: bool) -> Result<Box<dyn Ste
     let mut run = runs(session, None)?[0].clone();
     let data = data_of(session, &run, start.as_ref())?;
     run.spec.batch = data.rows as u64;
+    let threads = session.options.threads;
     match mode {
         Mode::Train => {
-            let trainer = Trainer::new(&session.checked, &run, &data, start.as_ref(), check).map_err(|e| vec![e])?;
+            let trainer = Trainer::new(&session.checked, &run, &data, start.as_ref(), check, threads);
+            let trainer = trainer.map_err(|e| vec![e])?;
             let sums = vec![Sum::default(); trainer.figures().len()];
             Ok(Box::new(Training { trainer, rows: data.parts.train, sums, step: 0 }))
         }
-        Mode::Infer => Ok(Box::new(Inference::new(session, &run, &data, start.as_ref()).map_err(|e| vec![*e])?)),
+        Mode::Infer => {
+            let answerer =
+                Answerer::new(&session.checked, &run, &data, start.as_ref(), threads).map_err(|e| vec![e])?;
+            Ok(Box::new(Inference { answerer, rows: (0..data.rows as i32).collect() }))
+        }
     }
 }
 
@@ -125,58 +124,13 @@ impl Stepper for Training {
 
 /// The forward pass alone; its value is the mean absolute element of the first output.
 struct Inference {
-    engine: Engine,
-    output: usize,
-}
-
-impl Inference {
-    fn new(session: &Session, run: &Run, data: &Dataset, start: Option<&StartFile>) -> Result<Self, Box<Diagnostic>> {
-        let lowered = compile::lowered(session.checked.inference(run)?);
-        let mut engine = Engine::new(lowered.program, &[data.rows as u64, data.rows as u64])?;
-        for input in &lowered.graph.inputs {
-            let Some(to) = engine.find(&input.name) else { continue };
-            let storage = match input.role {
-                Role::Param => start.and_then(|s| s.tensors.get(&input.name)).map(|t| &t.storage),
-                Role::Data => data.fields.iter().find(|f| names(data, &f.name, &input.name)).map(|f| &f.storage),
-                _ => None,
-            };
-            match storage {
-                Some(Storage::F32(values)) => fill(&mut engine, to, values.iter().map(|v| v.to_bits()).collect())?,
-                Some(Storage::I32(values)) => fill(&mut engine, to, values.iter().map(|v| *v as u32).collect())?,
-                None if input.role == Role::Param => return Err(missing(&input.name)),
-                None => {}
-            }
-        }
-        let name = lowered.graph.outputs.first().map(|o| o.name.as_str()).unwrap_or_default();
-        let output = engine.find(name).unwrap_or_else(|| panic!("invariant broken: no buffer of the output `{name}`"));
-        Ok(Inference { engine, output })
-    }
-}
-
-/// An input of the inference graph is called as the field, with or without the name of the data.
-fn names(data: &Dataset, field: &str, input: &str) -> bool {
-    input == field || input.split_once('.') == Some((data.name.as_str(), field))
-}
-
-fn fill(engine: &mut Engine, to: usize, words: Vec<u32>) -> Result<(), Box<Diagnostic>> {
-    if words.len() != engine.words(to).len() {
-        let name = &engine.program.buffers[to].name;
-        let text = format!("`{name}` has {} elements, the model needs {}", words.len(), engine.words(to).len());
-        return Err(Box::new(Diagnostic::plain("E0504", text)));
-    }
-    engine.write(to, &words);
-    Ok(())
-}
-
-fn missing(name: &str) -> Box<Diagnostic> {
-    Box::new(Diagnostic::plain("E0504", format!("no weight `{name}` is given")).note("add it to the file of `--start`"))
+    answerer: Answerer,
+    rows: Vec<i32>,
 }
 
 impl Stepper for Inference {
     fn step(&mut self) -> Result<f64, Box<Diagnostic>> {
-        self.engine.run()?;
-        let words = self.engine.words(self.output);
-        let sum: f64 = words.iter().map(|w| f64::from(f32::from_bits(*w).abs())).sum();
-        Ok(sum / words.len().max(1) as f64)
+        self.answerer.answer(&self.rows)?;
+        Ok(self.answerer.mean_absolute())
     }
 }

@@ -4,35 +4,47 @@
 //! text of every stage between. Invariant: every program goes through the same passes in the same order.
 
 use crate::base::Diagnostic;
-use crate::check::{Checked, Run, Training};
+use crate::check::{Checked, Run, Training, errors};
+use crate::codegen::{self, Compiled};
 use crate::driver::pipeline::differentiate;
 use crate::graph::Graph;
 use crate::loops::ir::Program;
-use crate::loops::{lower, verify};
+use crate::loops::{lower, schedule, verify};
 use crate::passes::fuse::{Fusion, fuse};
+use crate::passes::hoist::{StepScalars, hoist};
+use crate::passes::simplify::simplify;
 
 /// A graph after each stage, and the loops that it became.
 pub struct Lowered {
     pub graph: Graph,
     pub simple: Graph,
+    pub scalars: StepScalars,
     pub fusion: Fusion,
     pub program: Program,
 }
 
 /// Graph to loops.
-pub fn lowered(graph: Graph) -> Lowered {
-    let simple = graph.clone();
+pub fn lowered(graph: Graph) -> Result<Lowered, Diagnostic> {
+    let (hoisted, scalars) =
+        hoist(&graph).map_err(|n| *errors::unsupported(n.span, "a tensor that depends on the step"))?;
+    let simple = simplify(&hoisted);
     let fusion = fuse(&simple);
-    let program = lower::lower(&simple, &fusion);
+    let mut program = lower::lower(&simple, &fusion);
+    schedule::schedule(&mut program);
     if cfg!(debug_assertions)
         && let Err(why) = verify::verify(&program)
     {
         panic!("invariant broken: lowering and scheduling give verified loops: {why}");
     }
-    Lowered { graph, simple, fusion, program }
+    Ok(Lowered { graph, simple, scalars, fusion, program })
 }
 
 /// The training step of a run; with `check`, nothing in it is random.
 pub fn training(checked: &Checked, run: &Run, check: bool) -> Result<Training, Diagnostic> {
     checked.training(run, !check, &mut differentiate).map_err(|e| *e)
+}
+
+/// Loops to machine code.
+pub fn native(program: &Program, options: &codegen::Options) -> Result<Compiled, Diagnostic> {
+    codegen::compile(program, options)
 }

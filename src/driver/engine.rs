@@ -1,52 +1,102 @@
-//! A program with its memory: what a run or a benchmark steps.
+//! A lowered graph as machine code with its memory: what a run or a benchmark steps.
 //!
-//! In: loops, the numbers behind their symbols. Out: outputs after each run. Invariant: what is bound under a name is seen
-//! by every engine that shares the store.
+//! In: a lowered graph, the numbers behind its symbols, a store of shared tensors. Out: outputs after each step. Invariant:
+//! after the first step nothing is allocated, and a step is one native call per thread.
 
+use super::compile::{self, Lowered};
 use crate::base::{DType, Diagnostic};
-use crate::loops::eval;
-use crate::loops::ir::Program;
+use crate::codegen::{self, Compiled};
+use crate::graph::Graph;
+use crate::loops::cost;
+use crate::runtime::machine::{Machine, Store};
+use std::rc::Rc;
 
-/// A program on the loop interpreter.
+/// Below this many operations a step, waking a second thread costs more than it saves (measured: a barrier of two spinning
+/// threads takes about 0.2 µs, and a core does some ten thousand operations in a microsecond).
+const OPERATIONS_FOR_THREADS: u64 = 2_000_000;
+
+/// A program that steps.
 pub struct Engine {
-    pub program: Program,
-    buffers: Vec<Vec<u32>>,
-    symbols: Vec<u64>,
+    machine: Machine,
+    /// Owns the machine code that `machine` calls.
+    _code: Compiled,
+    pub graph: Graph,
+    scalars: crate::passes::hoist::StepScalars,
+    /// The buffers of the step scalars, in the order of their values.
+    places: Vec<(usize, DType)>,
+    registers: Vec<f64>,
+    values: Vec<f64>,
 }
 
 impl Engine {
-    pub fn new(program: Program, symbols: &[u64]) -> Result<Engine, Diagnostic> {
-        let buffers = eval::empty_buffers(&program, symbols).map_err(|e| Diagnostic::plain("E0803", e))?;
-        Ok(Engine { program, buffers, symbols: symbols.to_vec() })
+    pub fn new(lowered: Lowered, symbols: &[u64], threads: usize, store: &mut Store) -> Result<Engine, Diagnostic> {
+        let code = compile::native(&lowered.program, &codegen::Options::default())?;
+        let work: u64 = cost::costs(&lowered.program).iter().map(|c| c.flops.bound(symbols)).sum();
+        let threads = if work < OPERATIONS_FOR_THREADS { 1 } else { threads };
+        let machine = Machine::new(code.entry(), Rc::new(lowered.program), symbols, threads, store)?;
+        let place = |(name, dtype, _): &(String, DType, u32)| machine.find(name).map(|b| (b, *dtype));
+        let places: Option<Vec<_>> = lowered.scalars.results.iter().map(place).collect();
+        let places = places.unwrap_or_else(|| panic!("invariant broken: step scalars are inputs of the program"));
+        Ok(Engine {
+            machine,
+            _code: code,
+            graph: lowered.simple,
+            scalars: lowered.scalars,
+            places,
+            registers: vec![],
+            values: vec![],
+        })
     }
 
     pub fn find(&self, name: &str) -> Option<usize> {
-        self.program.buffers.iter().position(|b| b.name == name)
+        self.machine.find(name)
+    }
+
+    /// The buffer of an output that the graph has.
+    pub fn output(&self, name: &str) -> usize {
+        self.find(name).unwrap_or_else(|| panic!("invariant broken: the program has the output `{name}`"))
     }
 
     pub fn write(&mut self, buffer: usize, words: &[u32]) {
-        self.buffers[buffer][..words.len()].copy_from_slice(words);
+        self.machine.write(buffer, words);
     }
 
-    pub fn write_number(&mut self, buffer: usize, value: f64) {
-        let words: Vec<u32> = match self.program.buffers[buffer].dtype {
-            DType::F64 => vec![value.to_bits() as u32, (value.to_bits() >> 32) as u32],
-            DType::F32 => vec![(value as f32).to_bits()],
-            DType::I32 | DType::Bool => vec![value as i64 as u32],
-        };
-        self.write(buffer, &words);
+    /// Sets a scalar input, where the program has it.
+    pub fn write_integer(&mut self, name: &str, value: u64) {
+        if let Some(b) = self.find(name) {
+            self.machine.write(b, &[value as u32]);
+        }
     }
 
     pub fn words(&self, buffer: usize) -> &[u32] {
-        &self.buffers[buffer]
+        self.machine.words(buffer)
     }
 
-    /// Another batch size, at most the one that the memory was made for.
-    pub fn set_symbols(&mut self, symbols: &[u64]) {
-        self.symbols = symbols.to_vec();
+    pub fn number(&self, buffer: usize) -> f32 {
+        f32::from_bits(self.machine.words(buffer)[0])
     }
 
-    pub fn run(&mut self) -> Result<(), Diagnostic> {
-        eval::eval(&self.program, &mut self.buffers, &self.symbols).map_err(|e| Diagnostic::plain("E0402", e))
+    pub fn arena_bytes(&self) -> u64 {
+        self.machine.arena_bytes
+    }
+
+    /// The number of elements that a buffer has at the bound symbols it was made for.
+    pub fn elements(&self, buffer: usize) -> usize {
+        let shape = &self.machine.program().buffers[buffer].shape;
+        shape.iter().filter_map(|e| e.fixed()).product::<u64>() as usize
+    }
+
+    /// One step on `symbols`, with the numbers that the step's scalars are made of.
+    pub fn step(&mut self, symbols: &[u64], given: &[(&str, f64)]) {
+        self.machine.bind(symbols);
+        self.scalars.eval_into(given, &mut self.registers, &mut self.values);
+        for ((buffer, dtype), value) in self.places.iter().zip(&self.values) {
+            let word = match dtype {
+                DType::F32 => (*value as f32).to_bits(),
+                _ => *value as i64 as u32,
+            };
+            self.machine.write(*buffer, &[word]);
+        }
+        self.machine.run();
     }
 }

@@ -3,12 +3,18 @@
 //! In: a checked file and a stage. Out: text, or the difference of two files by meaning. Invariant: the text follows from
 //! the source alone; the runs of a file stand in its order.
 
-use super::commands::{runs, unconnected};
+use super::commands::runs;
 use super::compile;
 use super::session::Session;
 use super::stage::Stage;
+use crate::base::Diagnostic;
+use crate::base::shape::display_shape;
 use crate::check::Run;
+use crate::codegen;
 use crate::graph::{self, Graph};
+use crate::loops::ir::{Home, Program};
+use crate::loops::{self, plan};
+use crate::passes::fuse::{Fusion, Group};
 use crate::runtime::data::Errors;
 use similar::TextDiff;
 
@@ -23,7 +29,7 @@ pub fn text(session: &Session, stage: Stage) -> Result<String, Errors> {
         if runs.len() > 1 {
             out.push_str(&format!("// train {}\n", run.spec.name));
         }
-        out.push_str(&graph::print::print(&graph(session, run, stage)?));
+        out.push_str(&one(session, run, stage).map_err(|e| vec![e])?);
     }
     Ok(out)
 }
@@ -46,7 +52,74 @@ fn graph(session: &Session, run: &Run, stage: Stage) -> Result<Graph, Errors> {
     match stage {
         Stage::Graph => Ok(training.forward),
         Stage::Grad => Ok(training.graph),
-        Stage::Simple => Ok(compile::lowered(training.graph).simple),
-        _ => Err(vec![unconnected(stage.name())]),
+        _ => Ok(compile::lowered(training.graph).map_err(|e| vec![e])?.simple),
     }
+}
+
+fn one(session: &Session, run: &Run, stage: Stage) -> Result<String, Diagnostic> {
+    let training = compile::training(&session.checked, run, false)?;
+    match stage {
+        Stage::Ast | Stage::Graph => return Ok(graph::print::print(&training.forward)),
+        Stage::Grad => return Ok(graph::print::print(&training.graph)),
+        Stage::Types => {
+            let symbols = &training.graph.symbols;
+            let line = |l: &crate::check::elaborate::Layer| {
+                let (indent, shape) = ("  ".repeat(l.depth), display_shape(&l.shape, symbols));
+                format!("{indent}{}: {} -> [{shape}], {} parameters\n", l.path, l.name, l.parameters)
+            };
+            return Ok(training.layers.iter().map(line).collect());
+        }
+        _ => {}
+    }
+    let lowered = compile::lowered(training.graph)?;
+    match stage {
+        Stage::Simple => Ok(graph::print::print(&lowered.simple)),
+        Stage::Fused => Ok(fused(&lowered.simple, &lowered.fusion)),
+        Stage::Plan => Ok(planned(&lowered.program, run.spec.batch)),
+        Stage::Loops => Ok(loops::print::print(&lowered.program)),
+        _ => machine(&lowered.program, stage),
+    }
+}
+
+/// Each kernel with the nodes that it stores.
+fn fused(graph: &Graph, fusion: &Fusion) -> String {
+    let mut out = String::new();
+    for (i, group) in fusion.kernels.iter().enumerate() {
+        match group {
+            Group::Compute { space, roots } => {
+                out.push_str(&format!("kernel {i} over [{}]\n", display_shape(space, &graph.symbols)));
+                for root in roots {
+                    out.push_str(&format!("  {}\n", graph::print::node(graph, *root)));
+                }
+            }
+            Group::Copy { value, to } => out.push_str(&format!("kernel {i} copies %{} to {to:?}\n", value.0)),
+        }
+    }
+    out
+}
+
+/// Each buffer's place in the arena for one batch size.
+fn planned(program: &Program, batch: u64) -> String {
+    let symbols = vec![batch; program.symbols.len()];
+    let plan = match plan::plan(program, &symbols) {
+        Ok(plan) => plan,
+        Err(e) => return format!("{}\n", e.message),
+    };
+    let mut out = format!("batch {batch}: arena {} bytes\n", plan.arena_bytes);
+    for (i, b) in program.buffers.iter().enumerate() {
+        let ty = format!("{}[{}]", b.dtype, display_shape(&b.shape, &program.symbols));
+        match (&b.home, plan.offsets[i]) {
+            (Home::Arena { first, last }, Some(offset)) => {
+                out.push_str(&format!("{offset:>10} {:>10} kernels {first}..{last}  {} {ty}\n", plan.sizes[i], b.name));
+            }
+            _ => out.push_str(&format!("   outside {:>10}  {} {ty}\n", plan.sizes[i], b.name)),
+        }
+    }
+    out
+}
+
+fn machine(program: &Program, stage: Stage) -> Result<String, Diagnostic> {
+    let wanted = codegen::Options { text: true, ..codegen::Options::default() };
+    let compiled = compile::native(program, &wanted)?;
+    Ok(if stage == Stage::Clif { compiled.clif().to_string() } else { compiled.asm().to_string() })
 }

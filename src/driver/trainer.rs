@@ -1,27 +1,28 @@
 //! The compiled steps of a run.
 //!
-//! In: a run, its data, its lowered programs. Out: training steps and evaluations for the training loop. Invariant: both
-//! programs see the same weights; what a step computes depends on rows, step number, seed and weights alone.
+//! In: a run, its data, its lowered programs. Out: training steps, evaluations and answers. Invariant: all programs of a run
+//! see the same weights; what a step computes depends on rows, step number, seed and weights alone.
 
-use super::compile::{self, Lowered};
+use super::compile;
 use super::engine::Engine;
 use crate::base::Diagnostic;
 use crate::check::spec::Stop;
 use crate::check::{Checked, Run};
-use crate::graph::{Graph, Role};
+use crate::graph::Role;
 use crate::runtime::data::{Dataset, StartFile, Storage};
+use crate::runtime::machine::Store;
 use crate::runtime::train::{Steps, Sum};
 
-/// Names of outputs that carry a figure: Σ and weight.
-const SUM: &str = "sum";
-const WEIGHT: &str = "weight";
-
+/// A program that reads rows of the data.
 struct Side {
     engine: Engine,
-    graph: Graph,
     rows: Option<usize>,
     /// Per figure the buffers of its sum and its weight.
     figures: Vec<(usize, usize)>,
+    /// All rows of the data.
+    all: u64,
+    /// The rows of the step as words; kept, so that no step allocates.
+    words: Vec<u32>,
 }
 
 /// A run, ready to step.
@@ -30,131 +31,135 @@ pub struct Trainer {
     infer: Side,
     figures: Vec<String>,
     seed: u64,
-    rows: u64,
-    batch: u64,
     steps_per_epoch: u64,
     total_steps: u64,
 }
 
 impl Trainer {
+    /// With `check`, nothing is random.
     pub fn new(
         checked: &Checked,
         run: &Run,
         data: &Dataset,
         start: Option<&StartFile>,
         check: bool,
+        threads: usize,
     ) -> Result<Trainer, Diagnostic> {
         let training = compile::training(checked, run, check)?;
         let evaluation = checked.evaluation(run).map_err(|e| *e)?;
-        let train_rows = data.parts.train.len() as u64;
-        let batch = run.spec.batch;
-        let symbols = [batch, data.rows as u64];
+        let mut store = Store::default();
         let mut figures = vec!["loss".to_string()];
         figures.extend(run.metrics.iter().map(|(n, _)| n.clone()));
-        let mut train = Side::new(compile::lowered(training.graph), &symbols, &figures)?;
-        let mut infer = Side::new(compile::lowered(evaluation), &symbols, &figures)?;
+        let mut train = Side::new(compile::lowered(training.graph)?, run, data, threads, &mut store)?;
+        let mut infer = Side::new(compile::lowered(evaluation)?, run, data, threads, &mut store)?;
         for side in [&mut train, &mut infer] {
-            side.bind_data(data);
+            side.figures = figures
+                .iter()
+                .map(|f| [".sum", ".weight"].map(|p| side.engine.output(&(f.clone() + p))).into())
+                .collect();
         }
-        let steps_per_epoch = train_rows.div_ceil(batch).max(1);
+        first_values(checked, run, &mut train.engine, &mut store, start)?;
+        for s in &training.states {
+            let Some(b) = train.engine.find(&s.name) else { continue };
+            let words = vec![(s.value as f32).to_bits(); train.engine.elements(b)];
+            train.engine.write(b, &words);
+        }
+        let steps_per_epoch = (data.parts.train.len() as u64).div_ceil(run.spec.batch).max(1);
         let counted = run.spec.stop.iter().filter_map(|s| match s {
             Stop::Steps(n) => Some(*n),
             Stop::Epochs(e) => Some((e * steps_per_epoch as f64).ceil() as u64),
             _ => None,
         });
-        let total_steps = counted.min().unwrap_or(u64::MAX >> 12);
-        let seed = run.spec.seed;
-        let rows = data.rows as u64;
-        let mut out = Trainer { train, infer, figures, seed, rows, batch, steps_per_epoch, total_steps };
-        out.first_values(checked, run, start)?;
-        for s in &training.states {
-            let Some(b) = out.train.engine.find(&s.name) else { continue };
-            let n = out.train.engine.words(b).len();
-            out.train.engine.write(b, &vec![(s.value as f32).to_bits(); n]);
-        }
-        out.share_weights();
-        Ok(out)
+        // A run that ends by time or plateau has no schedule without a length (`check` sees to it), so this is not read.
+        let total_steps = counted.min().unwrap_or(u64::from(u32::MAX));
+        Ok(Trainer { train, infer, figures, seed: run.spec.seed, steps_per_epoch, total_steps })
     }
 
-    /// Fills the weights from the start file, or from the initialisers.
-    fn first_values(&mut self, checked: &Checked, run: &Run, start: Option<&StartFile>) -> Result<(), Diagnostic> {
-        let init = compile::lowered(checked.first_values(run).map_err(|e| *e)?);
-        let mut engine = Engine::new(init.program, &[1, 1])?;
-        for (name, value) in [("seed", self.seed as f64), ("counter", 0.0)] {
-            if let Some(b) = engine.find(name) {
-                engine.write_number(b, value);
-            }
-        }
-        engine.run()?;
-        for (i, input) in init.graph.inputs.iter().enumerate() {
-            let Some(to) = self.train.engine.find(&input.name) else { continue };
-            let given = start.and_then(|s| s.tensors.get(&input.name));
-            match (given.map(|t| &t.storage), input.role) {
-                (Some(Storage::F32(values)), Role::Param) if values.len() == engine.words(i).len() => {
-                    let words: Vec<u32> = values.iter().map(|v| v.to_bits()).collect();
-                    self.train.engine.write(to, &words);
-                }
-                (_, Role::Param) => self.train.engine.write(to, engine.words(i)),
-                _ => {}
-            }
-        }
-        Ok(())
+    /// The bytes of the training step's arena.
+    pub fn arena_bytes(&self) -> u64 {
+        self.train.engine.arena_bytes()
     }
 
-    fn share_weights(&mut self) {
-        for input in self.infer.graph.inputs.iter().filter(|i| i.role == Role::Param) {
-            if let (Some(from), Some(to)) = (self.train.engine.find(&input.name), self.infer.engine.find(&input.name)) {
-                self.infer.engine.write(to, self.train.engine.words(from));
-            }
-        }
+    /// A weight or state by its name, as f32 bits.
+    pub fn weight(&self, name: &str) -> Option<Vec<u32>> {
+        let b = self.train.engine.find(name)?;
+        Some(self.train.engine.words(b)[..self.train.engine.elements(b)].to_vec())
     }
 }
 
-impl Side {
-    fn new(lowered: Lowered, symbols: &[u64], figures: &[String]) -> Result<Side, Diagnostic> {
-        let engine = Engine::new(lowered.program, symbols)?;
-        let find = |name: String| {
-            engine.find(&name).unwrap_or_else(|| panic!("invariant broken: the program has the output `{name}`"))
-        };
-        let figures = figures.iter().map(|f| (find(format!("{f}.{SUM}")), find(format!("{f}.{WEIGHT}")))).collect();
-        let rows = engine.find("rows");
-        Ok(Side { engine, graph: lowered.simple, rows, figures })
+/// Fills the weights from the initialisers, and from the start file where it has them.
+fn first_values(
+    checked: &Checked,
+    run: &Run,
+    to: &mut Engine,
+    store: &mut Store,
+    start: Option<&StartFile>,
+) -> Result<(), Diagnostic> {
+    let named = |name: &str| start.and_then(|s| s.tensors.get(name));
+    let graph = checked.first_values(run).map_err(|e| *e)?;
+    let weights: Vec<(String, crate::base::Span)> =
+        graph.inputs.iter().filter(|i| i.role == Role::Param).map(|i| (i.name.clone(), i.span)).collect();
+    if weights.iter().any(|(w, _)| named(w).is_none()) {
+        let mut engine = Engine::new(compile::lowered(graph)?, &[1, 1], 1, store)?;
+        engine.write_integer("seed", run.spec.seed);
+        engine.write_integer("counter", 0);
+        engine.step(&[1, 1], &[]);
     }
+    for (name, span) in weights {
+        let (Some(given), Some(b)) = (named(&name), to.find(&name)) else { continue };
+        let Storage::F32(values) = &given.storage else {
+            return Err(Diagnostic::error(
+                "E0504",
+                span,
+                format!("`{name}` in the start file is not f32"),
+                "this weight",
+            ));
+        };
+        if values.len() != to.elements(b) {
+            let text = format!("`{name}` has {} numbers, the start file has {}", to.elements(b), values.len());
+            return Err(Diagnostic::error("E0504", span, text, "this weight"));
+        }
+        let words: Vec<u32> = values.iter().map(|v| v.to_bits()).collect();
+        to.write(b, &words);
+    }
+    Ok(())
+}
 
-    fn bind_data(&mut self, data: &Dataset) {
+impl Side {
+    fn new(
+        lowered: compile::Lowered,
+        run: &Run,
+        data: &Dataset,
+        threads: usize,
+        store: &mut Store,
+    ) -> Result<Side, Diagnostic> {
+        let all = data.rows as u64;
+        let mut engine = Engine::new(lowered, &[run.spec.batch, all], threads, store)?;
         for field in &data.fields {
-            let Some(b) = self.engine.find(&format!("{}.{}", data.name, field.name)) else { continue };
+            let Some(b) = engine.find(&format!("{}.{}", data.name, field.name)) else { continue };
             let words: Vec<u32> = match &field.storage {
                 Storage::F32(v) => v.iter().map(|x| x.to_bits()).collect(),
                 Storage::I32(v) => v.iter().map(|x| *x as u32).collect(),
             };
-            self.engine.write(b, &words);
+            engine.write(b, &words);
         }
+        let rows = engine.find("rows");
+        Ok(Side { engine, rows, figures: vec![], all, words: vec![] })
     }
 
-    fn step(
-        &mut self,
-        rows: &[i32],
-        all: u64,
-        scalars: &[(&str, f64)],
-        out: &mut [Sum],
-    ) -> Result<(), Box<Diagnostic>> {
-        self.engine.set_symbols(&[rows.len() as u64, all]);
+    fn step(&mut self, rows: &[i32], given: &[(&str, f64)]) {
         if let Some(b) = self.rows {
-            let words: Vec<u32> = rows.iter().map(|r| *r as u32).collect();
-            self.engine.write(b, &words);
+            self.words.clear();
+            self.words.extend(rows.iter().map(|r| *r as u32));
+            self.engine.write(b, &self.words);
         }
-        for (name, value) in scalars {
-            if let Some(b) = self.engine.find(name) {
-                self.engine.write_number(b, *value);
-            }
-        }
-        self.engine.run()?;
+        self.engine.step(&[rows.len() as u64, self.all], given);
+    }
+
+    fn sums(&self, out: &mut [Sum]) {
         for (o, (sum, weight)) in out.iter_mut().zip(&self.figures) {
-            let number = |b: usize| f64::from(f32::from_bits(self.engine.words(b)[0]));
-            *o = Sum { sum: number(*sum), weight: number(*weight) };
+            *o = Sum { sum: self.engine.number(*sum).into(), weight: self.engine.number(*weight).into() };
         }
-        Ok(())
     }
 }
 
@@ -164,19 +169,63 @@ impl Steps for Trainer {
     }
 
     fn train_step(&mut self, rows: &[i32], step: u64, out: &mut [Sum]) -> Result<(), Box<Diagnostic>> {
-        let scalars = [
+        self.train.engine.write_integer("seed", self.seed);
+        self.train.engine.write_integer("counter", step);
+        let given = [
             ("step", step as f64),
             ("steps_per_epoch", self.steps_per_epoch as f64),
             ("total_steps", self.total_steps as f64),
-            ("seed", self.seed as f64),
-            ("counter", step as f64),
         ];
-        debug_assert!(rows.len() as u64 <= self.batch);
-        self.train.step(rows, self.rows, &scalars, out)
+        self.train.step(rows, &given);
+        self.train.sums(out);
+        Ok(())
     }
 
     fn evaluate(&mut self, rows: &[i32], out: &mut [Sum]) -> Result<(), Box<Diagnostic>> {
-        self.share_weights();
-        self.infer.step(rows, self.rows, &[("seed", self.seed as f64), ("counter", 0.0)], out)
+        self.infer.step(rows, &[("step", 1.0), ("steps_per_epoch", 1.0), ("total_steps", 1.0)]);
+        self.infer.sums(out);
+        Ok(())
+    }
+}
+
+/// The model's outputs alone.
+pub struct Answerer {
+    side: Side,
+    output: usize,
+    per_row: usize,
+    count: usize,
+}
+
+impl Answerer {
+    pub fn new(
+        checked: &Checked,
+        run: &Run,
+        data: &Dataset,
+        start: Option<&StartFile>,
+        threads: usize,
+    ) -> Result<Answerer, Diagnostic> {
+        let graph = checked.inference(run).map_err(|e| *e)?;
+        let name = graph.outputs.first().map_or("output".to_string(), |o| o.name.clone());
+        let mut store = Store::default();
+        let mut side = Side::new(compile::lowered(graph)?, run, data, threads, &mut store)?;
+        first_values(checked, run, &mut side.engine, &mut store, start)?;
+        let output = side.engine.output(&name);
+        let per_row = side.engine.elements(output);
+        Ok(Answerer { side, output, per_row, count: 0 })
+    }
+
+    pub fn answer(&mut self, rows: &[i32]) -> Result<(), Box<Diagnostic>> {
+        self.side.step(rows, &[]);
+        self.count = rows.len() * self.per_row;
+        Ok(())
+    }
+
+    /// The outputs of the last answer, row by row.
+    pub fn outputs(&self) -> impl Iterator<Item = f32> + '_ {
+        self.side.engine.words(self.output)[..self.count].iter().map(|w| f32::from_bits(*w))
+    }
+
+    pub fn mean_absolute(&self) -> f64 {
+        self.outputs().map(|v| f64::from(v.abs())).sum::<f64>() / self.count.max(1) as f64
     }
 }

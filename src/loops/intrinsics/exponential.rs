@@ -47,7 +47,7 @@ pub(super) fn scale<A: Arith>(a: &mut A, r: A::V, n: A::V) -> A::V {
     for part in [first, second] {
         let biased = a.iadd(part, bias);
         let bits = a.shl(biased, 23);
-        let factor = a.from_bits(bits);
+        let factor = a.number(bits);
         r = a.mul(r, factor);
     }
     r
@@ -82,7 +82,7 @@ pub(super) fn split<A: Arith>(a: &mut A, x: A::V) -> (A::V, A::V) {
     let exponent = a.sar(above, 23);
     let moved = a.shl(exponent, 23);
     let mantissa = a.isub(bits, moved);
-    let (m, e) = (a.from_bits(mantissa), a.to_float(exponent));
+    let (m, e) = (a.number(mantissa), a.to_float(exponent));
     (a.add(e, shift), m)
 }
 

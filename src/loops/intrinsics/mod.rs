@@ -43,7 +43,7 @@ pub trait Arith {
 
     /// The bits of an f32 as an integer, and back.
     fn bits(&mut self, x: Self::V) -> Self::V;
-    fn from_bits(&mut self, x: Self::V) -> Self::V;
+    fn number(&mut self, x: Self::V) -> Self::V;
     fn iadd(&mut self, x: Self::V, y: Self::V) -> Self::V;
     fn isub(&mut self, x: Self::V, y: Self::V) -> Self::V;
     fn imul(&mut self, x: Self::V, y: Self::V) -> Self::V;
@@ -248,13 +248,13 @@ fn flip_sign<A: Arith>(a: &mut A, x: A::V) -> A::V {
 fn with_sign<A: Arith>(a: &mut A, x: A::V, sign: A::V) -> A::V {
     let bits = a.bits(x);
     let bits = a.xor(bits, sign);
-    a.from_bits(bits)
+    a.number(bits)
 }
 
 fn magnitude<A: Arith>(a: &mut A, x: A::V) -> A::V {
     let (bits, rest) = (a.bits(x), a.int(!SIGN));
     let bits = a.and(bits, rest);
-    a.from_bits(bits)
+    a.number(bits)
 }
 
 /// 1, -1, or x itself where x is zero or NaN.

@@ -63,7 +63,7 @@ impl Arith for Numbers {
     fn bits(&mut self, x: u32) -> u32 {
         x
     }
-    fn from_bits(&mut self, x: u32) -> u32 {
+    fn number(&mut self, x: u32) -> u32 {
         x
     }
     fn iadd(&mut self, x: u32, y: u32) -> u32 {

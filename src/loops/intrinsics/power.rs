@@ -8,11 +8,11 @@ use super::exponential::{scale, split};
 use super::{Arith, magnitude, polynomial, round, sign_bit, with_sign};
 
 /// 1 / ln 2 in two parts.
-const LOG2_E: (f32, f32) = (1.442_695, 1.925_963e-8);
+const LOG2_E: (f32, f32) = (std::f32::consts::LOG2_E, 1.925_963e-8);
 /// 1 / 3 in two parts.
 const THIRD: (f32, f32) = (0.333_333_34, -9.934_108e-9);
 /// (atanh(s) / s - 1 - z / 3) / z² in z = s², for s <= 0.1717; error 2^-36 of atanh.
-const ATANH: [f32; 3] = [0.117_152_825, 0.142_732_86, 0.200_000_79];
+const ATANH: [f32; 3] = [0.117_152_825, 0.142_732_86, 0.200_000_8];
 /// (2^r - 1) / r for |r| <= 0.51; error 2^-28 of 2^r.
 const EXP2: [f32; 6] =
     [0.000_154_583_2, 0.001_339_377, 0.009_618_074, 0.055_503_543, 0.240_226_5, std::f32::consts::LN_2];

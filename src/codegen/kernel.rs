@@ -1,0 +1,217 @@
+//! One kernel to one function.
+//!
+//! In: a verified kernel. Out: the body of a function of (context, part, parts). Invariant: the parts of all threads together
+//! are the kernel, whatever their number, and each part begins at a multiple of every step its loop takes.
+
+use super::analysis::{Coefficient, Facts};
+use super::emit::{Emitter, Entry, memory, number_sites};
+use super::nest::{Num, Span};
+use crate::base::Extent;
+use crate::loops::ir::*;
+use crate::ops::ScalarOp;
+use cranelift_codegen::ir::{FuncRef, InstBuilder, MemFlagsData, StackSlotData, StackSlotKind, Value, types};
+use cranelift_frontend::FunctionBuilder;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Byte offsets in [`super::context::Context`].
+pub const BUFFERS: i32 = std::mem::offset_of!(super::context::Context, buffers) as i32;
+pub const SYMBOLS: i32 = std::mem::offset_of!(super::context::Context, symbols) as i32;
+pub const THREAD: i32 = std::mem::offset_of!(super::context::Context, thread) as i32;
+pub const THREADS: i32 = std::mem::offset_of!(super::context::Context, threads) as i32;
+pub const BARRIER: i32 = std::mem::offset_of!(super::context::Context, barrier) as i32;
+pub const MEETING: i32 = std::mem::offset_of!(super::context::Context, meeting) as i32;
+
+/// What no store of a step changes.
+pub fn constant_memory() -> MemFlagsData {
+    MemFlagsData::trusted().with_readonly()
+}
+
+/// The loop that threads share, if the kernel is one independent loop and what is computed for it.
+pub fn shared_loop(kernel: &Kernel) -> Option<&Loop> {
+    let mut loops = kernel.body.iter().filter(|s| !matches!(s, Stmt::Let(_)));
+    match (loops.next(), loops.next()) {
+        (Some(Stmt::Loop(inner)), None) if !matches!(inner.kind, LoopKind::Serial | LoopKind::Lanes) => Some(inner),
+        _ => None,
+    }
+}
+
+/// A loop's parts begin at multiples of this.
+fn granule(inner: &Loop) -> i64 {
+    match inner.kind {
+        LoopKind::Parallel { jam } => i64::from(jam.max(1)),
+        LoopKind::Vector { width } => i64::from(width),
+        LoopKind::Serial | LoopKind::Lanes => 1,
+    }
+}
+
+/// The work of a kernel in simple operations on one element.
+pub fn work(kernel: &Kernel) -> Coefficient {
+    fn walk(kernel: &Kernel, body: &[Stmt], symbols: &[u32], times: i64, total: &mut Coefficient) {
+        for stmt in body {
+            match stmt {
+                Stmt::Let(val) => total.add(symbols, times.saturating_mul(price(&kernel.insts[val.0 as usize]))),
+                Stmt::Store { .. } => total.add(symbols, times),
+                Stmt::Loop(inner) => match inner.extent {
+                    Extent::Fixed(n) => {
+                        let times = times.saturating_mul(n.min(1 << 40) as i64).min(1 << 40);
+                        walk(kernel, &inner.body, symbols, times, total);
+                    }
+                    Extent::Sym(s) => {
+                        let mut symbols = symbols.to_vec();
+                        symbols.insert(symbols.partition_point(|&o| o <= s), s);
+                        walk(kernel, &inner.body, &symbols, times, total);
+                    }
+                },
+            }
+        }
+    }
+    let mut total = Coefficient::default();
+    walk(kernel, &kernel.body, &[], 1, &mut total);
+    total
+}
+
+fn price(inst: &Inst) -> i64 {
+    use ScalarOp::*;
+    match inst {
+        Inst::Scalar { op: Exp | Log | Tanh | Erf | Div | Sqrt, .. } => 10,
+        Inst::Scalar { op: Sin | Cos | Pow, .. } => 40,
+        Inst::Const { .. } => 0,
+        _ => 1,
+    }
+}
+
+/// Writes the function. `b` stands in an entry block with the three parameters.
+pub fn write(b: &mut FunctionBuilder<'_>, program: &Program, kernel: &Kernel, facts: &Facts, wide: FuncRef) {
+    let params = b.block_params(b.current_block().expect("a function has an entry block")).to_vec();
+    let (mut sites, load_sites, store_sites) = number_sites(program, kernel);
+    let symbols = load_symbols(b, program, kernel, &sites, params[0]);
+    let mut coefficients = BTreeMap::new();
+    for site in &sites {
+        for c in site.linear.terms.iter().map(|(_, c)| c).chain([&site.linear.constant]) {
+            if c.fixed().is_none() && !coefficients.contains_key(c) {
+                let value = evaluate(b, c, &symbols);
+                coefficients.insert(c.clone(), value);
+            }
+        }
+    }
+    let pointers = b.ins().load(types::I64, constant_memory(), params[0], BUFFERS);
+    let mut bases = BTreeMap::new();
+    for site in &mut sites {
+        let base = *bases
+            .entry(site.buffer)
+            .or_insert_with(|| b.ins().load(types::I64, constant_memory(), pointers, 8 * site.buffer as i32));
+        let moved = coefficients.get(&site.linear.constant).map(|&c| b.ins().iadd(base, c));
+        site.base = vec![moved.unwrap_or(base)];
+    }
+    let zeros =
+        if kernel.insts.iter().any(|i| matches!(i, Inst::Load { mask: Some(_), .. })) { zeros(b) } else { params[0] };
+    let mut emitter = Emitter {
+        b,
+        kernel,
+        facts,
+        entry: Entry { symbols, coefficients, zeros, wide },
+        dims: Vec::new(),
+        masks: vec![0; kernel.insts.len()],
+        wanted: vec![false; kernel.insts.len()],
+        slots: vec![None; kernel.insts.len()],
+        vars: vec![None; kernel.vars as usize],
+        sites,
+        load_sites,
+        store_sites,
+    };
+    emitter.depend(&kernel.body);
+    match shared_loop(kernel) {
+        None => emitter.block(&kernel.body),
+        Some(shared) => {
+            for stmt in &kernel.body {
+                match stmt {
+                    Stmt::Loop(_) => {
+                        let span = part(&mut emitter, shared, params[1], params[2]);
+                        emitter.repeat_span(shared, span);
+                    }
+                    other => emitter.block(std::slice::from_ref(other)),
+                }
+            }
+        }
+    }
+    emitter.b.ins().return_(&[]);
+}
+
+/// The iterations of part `part` of `parts`.
+fn part(emitter: &mut Emitter<'_, '_>, shared: &Loop, part: Value, parts: Value) -> Span {
+    let granule = granule(shared);
+    let extent = emitter.extent(shared.extent);
+    let b = &mut *emitter.b;
+    let step = b.ins().imul_imm_s(parts, granule);
+    let up = b.ins().iadd(extent, step);
+    let up = b.ins().iadd_imm_s(up, -1);
+    let granules = b.ins().udiv(up, step);
+    let chunk = b.ins().imul_imm_s(granules, granule);
+    let low = b.ins().imul(part, chunk);
+    let low = b.ins().umin(low, extent);
+    let high = b.ins().iadd(low, chunk);
+    let high = b.ins().umin(high, extent);
+    Span { low: Num::Dyn(low), high: Num::Dyn(high), total: shared.extent.fixed().map(|n| n as i64) }
+}
+
+/// Σ k · symbols
+pub fn evaluate(b: &mut FunctionBuilder<'_>, c: &Coefficient, symbols: &[Option<Value>]) -> Value {
+    let mut sum = None;
+    for (factors, k) in &c.0 {
+        let mut product = b.ins().iconst(types::I64, *k);
+        for &s in factors {
+            let Some(symbol) = symbols[s as usize] else { panic!("invariant broken: symbol {s} was not loaded") };
+            product = b.ins().imul(product, symbol);
+        }
+        sum = Some(sum.map_or(product, |sum| b.ins().iadd(sum, product)));
+    }
+    sum.unwrap_or_else(|| b.ins().iconst(types::I64, 0))
+}
+
+fn load_symbols(
+    b: &mut FunctionBuilder<'_>,
+    program: &Program,
+    kernel: &Kernel,
+    sites: &[super::emit::Site],
+    context: Value,
+) -> Vec<Option<Value>> {
+    let mut used = BTreeSet::new();
+    let mut see = |extent: Extent| {
+        if let Extent::Sym(s) = extent {
+            used.insert(s);
+        }
+    };
+    kernel.for_each_stmt(&mut |stmt| {
+        if let Stmt::Loop(inner) = stmt {
+            see(inner.extent);
+        }
+    });
+    for inst in &kernel.insts {
+        if let Inst::InRange { extent, .. } = inst {
+            see(*extent);
+        }
+    }
+    for site in sites {
+        program.buffers[site.buffer].shape.iter().for_each(|&e| see(e));
+    }
+    if used.is_empty() {
+        return vec![None; program.symbols.len()];
+    }
+    let table = b.ins().load(types::I64, constant_memory(), context, SYMBOLS);
+    let mut out = vec![None; program.symbols.len()];
+    for s in used {
+        out[s as usize] = Some(b.ins().load(types::I64, constant_memory(), table, 8 * s as i32));
+    }
+    out
+}
+
+/// 64 zero bytes on the stack.
+fn zeros(b: &mut FunctionBuilder<'_>) -> Value {
+    let slot = b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, 64, 4));
+    let at = b.ins().stack_addr(types::I64, slot, 0);
+    let zero = super::lanes::splat_constant(b, types::I32X4, 0);
+    for i in 0..4 {
+        b.ins().store(memory(), zero, at, 16 * i);
+    }
+    at
+}
