@@ -199,8 +199,8 @@ impl Builder {
             return (quotient, rest);
         }
         let depth = self.affine_depth(&rest);
-        let div = self.add(Inst::Div { index: rest.clone(), by }, DType::I32, depth, range.div(by));
-        let rem = self.add(Inst::Rem { index: rest, by }, DType::I32, depth, range.rem(by));
+        let div = self.add(Inst::Div { index: rest.clone(), by }, DType::I32, depth, range.quotient(by));
+        let rem = self.add(Inst::Rem { index: rest, by }, DType::I32, depth, range.remainder(by));
         (Affine::sum([(1, &quotient), (1, &Affine::term(Term::Val(div)))], 0), Affine::term(Term::Val(rem)))
     }
 

@@ -31,12 +31,12 @@ impl Range {
         Range { low: sum(self.low, other.low), high: sum(self.high, other.high) }
     }
 
-    pub fn div(self, by: u64) -> Range {
+    pub fn quotient(self, by: u64) -> Range {
         let by = by as i64;
         Range { low: self.low.map(|x| x.div_euclid(by)), high: self.high.map(|x| x.div_euclid(by)) }
     }
 
-    pub fn rem(self, by: u64) -> Range {
+    pub fn remainder(self, by: u64) -> Range {
         if self.within(by) { self } else { Range::of(0, by as i64 - 1) }
     }
 

@@ -39,7 +39,7 @@ pub fn schedule(program: &mut Program) {
 
 /// The contraction's columns innermost, around the sum; `jam` rows side by side around them.
 fn contract(program: &mut Program, kernel: &mut Kernel, found: Contraction, packed: &mut pack::Packed) {
-    let panels = found.columns.extent.fixed().is_some_and(|n| n >= PANELS_FROM && n % PANEL == 0);
+    let panels = found.columns.extent.fixed().is_some_and(|n| n >= PANELS_FROM && n.is_multiple_of(PANEL));
     let (block, lane) = (Var(kernel.vars), Var(kernel.vars + 1));
     kernel.vars += 2;
     if pack::pays(program, kernel, &found) {
@@ -68,7 +68,7 @@ fn contract(program: &mut Program, kernel: &mut Kernel, found: Contraction, pack
 fn jam(extent: Extent) -> u8 {
     match extent.fixed() {
         None => 4,
-        Some(n) => [6, 4, 5].into_iter().find(|&j| n % u64::from(j) == 0).unwrap_or(n.min(4) as u8).max(1),
+        Some(n) => [6, 4, 5].into_iter().find(|&j| n.is_multiple_of(u64::from(j))).unwrap_or(n.min(4) as u8).max(1),
     }
 }
 
@@ -138,7 +138,7 @@ fn flatten(program: &Program, kernel: &mut Kernel) {
 
 /// The longest part of at most 4096 elements into which a row divides evenly, in whole vectors.
 fn chunk(n: u64) -> Option<u64> {
-    (32..=256).rev().map(|k| k * u64::from(WIDE)).find(|part| n % part == 0)
+    (32..=256).rev().map(|k| k * u64::from(WIDE)).find(|part| n.is_multiple_of(*part))
 }
 
 /// Whether all that the two variables do is to address elements `outer · b + inner`.

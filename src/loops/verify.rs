@@ -192,11 +192,11 @@ impl<'a> Check<'a> {
             }
             Inst::Div { by: 0, .. } | Inst::Rem { by: 0, .. } => Err(format!("%{} divides by 0", val.0)),
             Inst::Div { index, by } => {
-                self.ranges[val.0 as usize] = self.index(index)?.div(*by);
+                self.ranges[val.0 as usize] = self.index(index)?.quotient(*by);
                 Ok(DType::I32)
             }
             Inst::Rem { index, by } => {
-                self.ranges[val.0 as usize] = self.index(index)?.rem(*by);
+                self.ranges[val.0 as usize] = self.index(index)?.remainder(*by);
                 Ok(DType::I32)
             }
             Inst::InRange { index, .. } => self.index(index).map(|_| DType::Bool),

@@ -62,9 +62,11 @@ const ROWS: f64 = 8.0;
 const STORE: f64 = 4.0;
 const SEPARATE: f64 = 6.0;
 const LAUNCH: f64 = 64.0;
+/// Formulas inside each other: `lower` recurses this deep, and a kernel stays of a size that compiles quickly.
+const MAX_NESTED: u32 = 64;
 
 /// Where a value is evaluated, seen from the kernel's own space.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Class {
     at: Vec<Place>,
     guarded: bool,
@@ -78,8 +80,11 @@ struct Chooser<'a> {
     deep: Vec<f64>,
     output: Vec<bool>,
     uses: Vec<Uses>,
+    /// How many formulas stand around the value's own where it is used.
+    nested: Vec<u32>,
     drafts: Drafts,
     classes: Vec<Class>,
+    numbers: BTreeMap<Class, u32>,
     /// What stands for `Other` places seen from a class.
     others: BTreeMap<(u32, u32, Value), u32>,
 }
@@ -105,7 +110,8 @@ impl<'a> Chooser<'a> {
         let (drafts, others) = (Drafts::new(count), BTreeMap::new());
         // Class 0 is the axes of the space themselves, as many as the value has.
         let classes = vec![Class { at: vec![], guarded: false }];
-        Chooser { graph, options, footprints, deep, output, uses, drafts, classes, others }
+        let (numbers, nested) = (BTreeMap::new(), vec![0; count]);
+        Chooser { graph, options, footprints, deep, output, uses, nested, drafts, classes, numbers, others }
     }
 
     fn choose(&mut self, value: Value) {
@@ -129,7 +135,13 @@ impl<'a> Chooser<'a> {
     fn stays_inside(&self, value: Value) -> bool {
         let v = value.0 as usize;
         let (found, uses) = (&self.footprints[v], &self.uses[v]);
-        if self.never_stored(value) || found.is_view() {
+        if self.never_stored(value) {
+            return true;
+        }
+        if self.nested[v] >= MAX_NESTED {
+            return false;
+        }
+        if found.is_view() {
             return true;
         }
         if !found.reduces.is_empty() {
@@ -159,6 +171,9 @@ impl<'a> Chooser<'a> {
     /// A group that has `value` at hand anyway and can store it.
     fn host(&self, value: Value) -> Option<usize> {
         let uses = &self.uses[value.0 as usize];
+        if self.nested[value.0 as usize] >= MAX_NESTED {
+            return None;
+        }
         uses.groups().rev().find(|&g| {
             let others = uses.groups().filter(|&u| u != g);
             uses.direct(g) && self.fits(value, g) && !self.drafts.reaches_any(g, others)
@@ -176,6 +191,9 @@ impl<'a> Chooser<'a> {
             self.drafts.list[user].after.insert(owner);
         }
         self.uses[v] = Uses::one(owner, nominal_elements(shape));
+        if host.is_none() {
+            self.nested[v] = 0;
+        }
     }
 
     /// Hands the uses of `value` on to its operands.
@@ -185,6 +203,10 @@ impl<'a> Chooser<'a> {
         let Footprint { accesses, reduces, .. } = self.footprints[v].clone();
         let (dot, reduces) = (reduces.contains(&ReduceKind::Dot), !reduces.is_empty());
         let rank = self.graph.node(value).ty.rank();
+        for access in &accesses {
+            let arg = self.graph.node(value).args[access.arg].0 as usize;
+            self.nested[arg] = self.nested[arg].max(self.nested[v] + 1);
+        }
         for ((group, class), evaluations) in uses.iter() {
             let draft = &mut self.drafts.list[group];
             draft.dot |= dot;
@@ -218,10 +240,11 @@ impl<'a> Chooser<'a> {
             return 0;
         }
         let class = Class { at, guarded };
-        let known = self.classes.iter().position(|c| *c == class);
-        known.unwrap_or_else(|| {
+        let next = self.classes.len() as u32;
+        let number = *self.numbers.entry(class.clone()).or_insert(next);
+        if number == next {
             self.classes.push(class);
-            self.classes.len() - 1
-        }) as u32
+        }
+        number
     }
 }

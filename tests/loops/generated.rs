@@ -1,7 +1,7 @@
 //! Generated graphs with gradients and updates.
 
 use super::run::{loops, numbers, run, scheduled};
-use nnc::base::{DType, Span};
+use nnc::base::{DType, Extent, Span, Type};
 use nnc::graph::{Builder, Graph, Role, eval, generate, random_inputs};
 use nnc::loops::{parse, plan, print, verify};
 use nnc::ops::{Emit, Value, build};
@@ -81,6 +81,7 @@ fn loops_of_generated_training_steps_agree_with_the_graph_in_every_form() {
             }
         }
     }
+    assert!(compared > 50, "{compared}");
 }
 
 #[test]
@@ -117,6 +118,18 @@ fn buffers_that_are_alive_together_never_overlap() {
             }
         }
     }
+}
+
+#[test]
+fn a_long_chain_of_operations_becomes_several_kernels() {
+    let mut b = Builder::new("chain", &[]);
+    let mut x = b.input("x", Role::Data, Type::f32(vec![Extent::Fixed(20)]), Span::default());
+    for _ in 0..5000 {
+        x = build::sin(&mut b, x);
+    }
+    b.output("y", x, None);
+    let kernels = scheduled(&b.finish(), false).kernels;
+    assert!(kernels.len() > 10 && kernels.iter().all(|k| k.insts.len() < 200));
 }
 
 #[test]
