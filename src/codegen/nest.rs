@@ -249,7 +249,10 @@ impl<'a> Emitter<'a, '_> {
         let params = self.b.block_params(body).to_vec();
         let offsets = coefficients.into_iter().zip(params[1..counters].iter().copied()).collect();
         let counter = Counter { value: params[0], fixed: None, shift: 0, offsets };
+        // What the body makes (splats of outer values among it) does not reach the code behind the loop.
+        let known = self.slots.clone();
         let after = write(self, counter, regroup(&params[counters..], &carried));
+        self.slots = known;
         let mut next = vec![self.b.ins().iadd_imm_s(params[0], stride)];
         for (&param, &step) in params[1..counters].iter().zip(&steps) {
             next.push(self.b.ins().iadd(param, step));
