@@ -34,7 +34,7 @@ pub struct Barrier {
 }
 
 /// Turns of the waiting loop before the thread offers its core to others.
-const SPINS: u32 = 20_000;
+const SPINS: u32 = 4_000;
 
 impl Barrier {
     pub fn new(threads: u64) -> Barrier {

@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 /// Below this many operations a step, waking a second thread costs more than it saves (measured: a barrier of two spinning
 /// threads takes about 0.2 µs, and a core does some ten thousand operations in a microsecond).
-const OPERATIONS_FOR_THREADS: u64 = 2_000_000;
+const OPERATIONS_FOR_THREADS: u64 = 10_000_000;
 
 /// A program that steps.
 pub struct Engine {
