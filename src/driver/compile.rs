@@ -7,9 +7,9 @@ use crate::base::Diagnostic;
 use crate::check::{Checked, Run, Training, errors};
 use crate::codegen::{self, Compiled};
 use crate::driver::pipeline::differentiate;
-use crate::graph::Graph;
-use crate::loops::ir::Program;
-use crate::loops::{lower, schedule, verify};
+use crate::graph::{Graph, Role};
+use crate::loops::ir::{Buffer, Program};
+use crate::loops::{lower, prepack, schedule, verify};
 use crate::passes::fuse::{Fusion, fuse};
 use crate::passes::hoist::{StepScalars, hoist};
 use crate::passes::simplify::simplify;
@@ -42,6 +42,21 @@ pub fn lowered(graph: Graph) -> Result<Lowered, Diagnostic> {
 /// The training step of a run; with `check`, nothing in it is random.
 pub fn training(checked: &Checked, run: &Run, check: bool) -> Result<Training, Diagnostic> {
     checked.training(run, !check, &mut differentiate).map_err(|e| *e)
+}
+
+/// A lowered graph as two: what only rearranges weights, to be run once, and the rest.
+pub fn prepacked(lowered: Lowered) -> (Lowered, Lowered) {
+    let weight = |b: &Buffer| lowered.simple.inputs.iter().any(|i| i.role == Role::Param && i.name == b.name);
+    let (first, rest) = prepack::split(&lowered.program, &weight);
+    let graphs = (lowered.graph.clone(), lowered.simple.clone(), lowered.fusion.clone());
+    let packs = Lowered {
+        graph: graphs.0,
+        simple: graphs.1,
+        scalars: StepScalars::default(),
+        fusion: graphs.2,
+        program: first,
+    };
+    (packs, Lowered { program: rest, ..lowered })
 }
 
 /// Loops to machine code.

@@ -207,8 +207,11 @@ impl Answerer {
         let graph = checked.inference(run).map_err(|e| *e)?;
         let name = graph.outputs.first().map_or("output".to_string(), |o| o.name.clone());
         let mut store = Store::default();
-        let mut side = Side::new(compile::lowered(graph)?, run, data, threads, &mut store)?;
+        let (packs, rest) = compile::prepacked(compile::lowered(graph)?);
+        let mut side = Side::new(rest, run, data, threads, &mut store)?;
         first_values(checked, run, &mut side.engine, &mut store, start)?;
+        let symbols = [run.spec.batch, data.rows as u64];
+        Engine::new(packs, &symbols, 1, &mut store)?.step(&symbols, &[]);
         let output = side.engine.output(&name);
         let per_row = side.engine.elements(output);
         Ok(Answerer { side, output, per_row, count: 0 })

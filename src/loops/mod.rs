@@ -16,6 +16,7 @@ pub mod rewrite;
 pub mod nest;
 pub mod contraction;
 pub mod pack;
+pub mod prepack;
 pub mod schedule;
 pub mod print;
 pub mod parse;
