@@ -255,10 +255,8 @@ fn timeless(text: &str) -> String {
     let seconds = |word: &str| word.contains('.') && word.chars().all(|c| c.is_ascii_digit() || c == '.');
     let mut words: Vec<String> = text.split(' ').map(str::to_string).collect();
     for i in 1..words.len() {
-        if words[i].starts_with("s\n") || words[i] == "s" {
-            if seconds(&words[i - 1]) {
-                words[i - 1] = "TIME".to_string();
-            }
+        if (words[i].starts_with("s\n") || words[i] == "s") && seconds(&words[i - 1]) {
+            words[i - 1] = "TIME".to_string();
         }
     }
     words.join(" ")

@@ -23,6 +23,9 @@ pub struct MetricParts {
     pub weight: Value,
 }
 
+/// Named outputs of a model.
+type Outputs = Vec<(String, Tensor)>;
+
 pub struct Forward {
     pub loss: Value,
     pub loss_sum: Value,
@@ -80,12 +83,7 @@ impl Elaborator<'_> {
     }
 
     /// Applies the model to the fields that its inputs name.
-    fn model(
-        &mut self,
-        run: &Run,
-        data: &DataSpec,
-        fields: &BTreeMap<String, Val>,
-    ) -> Res<(Vec<(String, Tensor)>, Vec<String>)> {
+    fn model(&mut self, run: &Run, data: &DataSpec, fields: &BTreeMap<String, Val>) -> Res<(Outputs, Vec<String>)> {
         let def = &run.model;
         let (mut inputs, mut read) = (Vec::new(), Vec::new());
         for port in &def.inputs {

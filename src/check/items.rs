@@ -19,8 +19,8 @@ pub struct Items {
 impl Items {
     /// Gathers the items of all files, the library's first.
     pub fn gather(sources: &SourceMap, files: &[(FileId, &File)]) -> (Items, Vec<Boxed>) {
-        let mut items = Items::default();
-        items.library = sources.files().filter(|(_, f)| f.library).map(|(id, _)| id).collect();
+        let library = sources.files().filter(|(_, f)| f.library).map(|(id, _)| id).collect();
+        let mut items = Items { library, ..Items::default() };
         let mut errors = Vec::new();
         let mut seen: BTreeMap<String, Span> = BTreeMap::new();
         for (id, file) in files {

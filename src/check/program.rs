@@ -73,8 +73,8 @@ impl Checked {
         e.graph.output("loss.sum", f.loss_sum, None);
         e.graph.output("loss.weight", f.loss_weight, None);
         for m in &f.metrics {
-            e.graph.output(&format!("{}.sum", m.name), m.sum, None);
-            e.graph.output(&format!("{}.weight", m.name), m.weight, None);
+            e.graph.output(format!("{}.sum", m.name), m.sum, None);
+            e.graph.output(format!("{}.weight", m.name), m.weight, None);
         }
         let forward = e.graph.clone().finish();
         let weights: Vec<Value> = e.order.iter().map(|p| e.weights[p].tensor.value).collect();
@@ -97,8 +97,8 @@ impl Checked {
         e.graph.output("loss.sum", f.loss_sum, None);
         e.graph.output("loss.weight", f.loss_weight, None);
         for m in &f.metrics {
-            e.graph.output(&format!("{}.sum", m.name), m.sum, None);
-            e.graph.output(&format!("{}.weight", m.name), m.weight, None);
+            e.graph.output(format!("{}.sum", m.name), m.sum, None);
+            e.graph.output(format!("{}.weight", m.name), m.weight, None);
         }
         Ok(e.graph.finish())
     }

@@ -104,7 +104,7 @@ fn target() -> Result<OwnedTargetIsa, Diagnostic> {
     }
     let verify = if cfg!(debug_assertions) { "true" } else { "false" };
     flags.set("enable_verifier", verify).map_err(|e| lacking(&e.to_string()))?;
-    let isa = cranelift_native::builder().map_err(|e| lacking(&e.to_string()))?;
+    let isa = cranelift_native::builder().map_err(lacking)?;
     let isa = isa.finish(settings::Flags::new(flags)).map_err(|e| lacking(&e.to_string()))?;
     let fused = isa.triple().architecture
         != cranelift_codegen::isa::lookup_by_name("x86_64")

@@ -57,7 +57,8 @@ fn worst(op: ScalarOp, exact: fn(f64) -> f64) -> (f64, f32) {
 #[test]
 fn every_function_is_within_two_units_in_the_last_place() {
     use ScalarOp::*;
-    let rows: [(ScalarOp, fn(f64) -> f64); 10] = [
+    type Row = (ScalarOp, fn(f64) -> f64);
+    let rows: [Row; 10] = [
         (Exp, f64::exp),
         (Log, f64::ln),
         (Sin, f64::sin),
