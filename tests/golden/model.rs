@@ -1,0 +1,154 @@
+//! Whole training runs: the loss before each update, the gradients of the first step, the weights at the end.
+//!
+//! In: a case of the group `model`. Out: its differences from the reference. Invariant: the network is a source file whose
+//! layers have the names that the reference gives to its weights.
+
+use super::Outcome;
+use super::build::{first_states, rule};
+use super::compare::Differences;
+use super::file::Case;
+use super::machine;
+use super::table;
+use ndarray::{ArrayD, IxDyn};
+use nnc::check::elaborate::Elaborator;
+use nnc::driver::pipeline::Library;
+use nnc::graph::Graph;
+use nnc::passes::autodiff;
+use serde_json::{Value, json};
+
+/// The bar for the loss of each step.
+const LOSS: f64 = 1e-4;
+
+pub fn training(case: &Case) -> Result<Outcome, String> {
+    let text = match case.op.as_str() {
+        "mlp" => perceptron(case)?,
+        "vae" => autoencoder(case)?,
+        other => return Ok(Outcome::Skipped(format!("no network `{other}`"))),
+    };
+    let nowhere = |path: &str| Err(nnc::base::Diagnostic::plain("E0601", format!("no file {path}")));
+    let analysis = Library::load().analyse("case.nn", &text, &nowhere);
+    if analysis.has_errors() {
+        return Err(analysis.diagnostics.iter().map(|d| d.render(&analysis.sources)).collect());
+    }
+    let checked = &analysis.checked;
+    let run = &checked.runs[0];
+    let mut e = Elaborator::new(&checked.items, "case", true);
+    let told = |d: Box<nnc::base::Diagnostic>| d.render(&analysis.sources);
+    let forward = e.forward(run, checked.data_of(run)).map_err(told)?;
+    e.graph.output("case.loss", forward.loss, None);
+    let weights: Vec<_> = e.order.iter().map(|p| e.weights[p].tensor.value).collect();
+    let gradients = autodiff::differentiate(&mut e.graph, forward.loss, &weights);
+    let gradients = gradients.map_err(|n| format!("no gradient of {}", n.op))?.values;
+    for (path, gradient) in e.order.clone().iter().zip(&gradients) {
+        e.graph.output(format!("grad.{path}"), *gradient, None);
+    }
+    e.update(&run.rule, &gradients).map_err(told)?;
+    let (states, graph) = (e.states.clone(), e.graph.clone().finish());
+    compare(case, &graph, &states, &e.order)
+}
+
+fn compare(
+    case: &Case,
+    graph: &Graph,
+    states: &[nnc::check::optimizer::StateInit],
+    weights: &[String],
+) -> Result<Outcome, String> {
+    let x = case.tensor("in.x")?;
+    let (steps, batch) = (x.shape()[0], x.shape()[1]);
+    let mut differences = Differences::default();
+    for mut machine in machine::all(graph, [batch as u64, (steps * batch) as u64])? {
+        first_states(machine.as_mut(), graph, states);
+        for path in weights {
+            machine.set(path, case.tensor(&format!("param.{path}"))?);
+        }
+        for (name, t) in case.group_of("in.") {
+            let shape: Vec<usize> = std::iter::once(steps * batch).chain(t.shape()[2..].iter().copied()).collect();
+            let rows = t.clone().into_shape_with_order(IxDyn(&shape)).map_err(|e| e.to_string())?;
+            machine.set(&format!("d.{name}"), &rows);
+        }
+        let mut losses = Vec::new();
+        for step in 0..steps {
+            let rows = (step * batch..(step + 1) * batch).map(|r| r as f64).collect();
+            let rows = ArrayD::from_shape_vec(IxDyn(&[batch]), rows).map_err(|e| e.to_string())?;
+            machine.set("rows", &rows);
+            machine.set("step", &ArrayD::from_elem(IxDyn(&[]), (step + 1) as f64));
+            machine.run()?;
+            losses.push(machine.get("case.loss")?.sum());
+            if step == 0 {
+                for path in weights {
+                    let name = format!("grad.{path}");
+                    differences.tensor(case, &name, &machine.get(&name)?, case.tensor(&name)?, machine.name());
+                }
+            }
+        }
+        let losses = ArrayD::from_shape_vec(IxDyn(&[steps]), losses).map_err(|e| e.to_string())?;
+        differences.within("out.losses", &losses, case.tensor("out.losses")?, LOSS, machine.name());
+        for path in weights {
+            let (name, ours) = (format!("final.{path}"), machine.get(path)?);
+            // The update of an adaptive optimizer amplifies the rounding of every gradient before it.
+            differences.within(&name, &ours, case.tensor(&name)?, LOSS, machine.name());
+        }
+    }
+    Ok(Outcome::Compared(differences))
+}
+
+fn numbers(case: &Case, key: &str) -> Result<Vec<u64>, String> {
+    let list = case.attributes.get(key).and_then(Value::as_array).ok_or_else(|| format!("no `{key}`"))?;
+    Ok(list.iter().filter_map(Value::as_u64).collect())
+}
+
+/// `adam(lr = 0.01, …)` from `["adam", 0.01, {}]`.
+fn optimizer(case: &Case) -> Result<String, String> {
+    let told = case.attributes.get("opt").ok_or("no `opt`")?;
+    let (kind, more) = (told[0].as_str().ok_or("`opt` names no optimizer")?, &told[2]);
+    let or_zero = |key: &str| more.get(key).cloned().unwrap_or(json!(0.0));
+    let (op, attribute) = match kind {
+        "sgd" => ("sgd", None),
+        "momentum" => ("sgd", Some(("momentum", or_zero("mu")))),
+        "adam" => ("adam", None),
+        "adamw" => ("adamw", Some(("weight_decay", or_zero("wd")))),
+        other => return Err(format!("the optimizer `{other}`")),
+    };
+    let mut attributes = table::Attributes::from([("lr".to_string(), told[1].clone())]);
+    attributes.extend(attribute.map(|(k, v)| (k.to_string(), v)));
+    rule(table::find(table::OPTIMIZERS, op).ok_or("the optimizer is in the table")?, &attributes)
+}
+
+fn batch(case: &Case) -> u64 {
+    case.attributes.get("batch").and_then(Value::as_u64).unwrap_or(1)
+}
+
+fn perceptron(case: &Case) -> Result<String, String> {
+    let dims = numbers(case, "dims")?;
+    let act = case.attributes.get("act").and_then(Value::as_str).ok_or("no `act`")?;
+    let (Some(first), Some(last)) = (dims.first(), dims.last()) else { return Err("no sizes".into()) };
+    let (mut layers, mut chain) = (String::new(), "x".to_string());
+    for (i, out) in dims[1..].iter().enumerate() {
+        layers.push_str(&format!("  l{i} = dense({out})\n"));
+        chain.push_str(&if i == 0 { format!(" -> l{i}") } else { format!(" -> {act} -> l{i}") });
+    }
+    Ok(format!(
+        "data d = given {{ x: [{first}]; y: class({last}) }}\n\
+         model m  x: [{first}] -> logits[{last}] {{\n{layers}  {chain}\n}}\n\
+         train m on d {{ loss = cross_entropy; optimizer = {}; batch = {}; stop = 20 steps }}\n",
+        optimizer(case)?,
+        batch(case)
+    ))
+}
+
+/// The noise is left out: z is the mean. The reconstruction is summed over the elements of an example.
+fn autoencoder(case: &Case) -> Result<String, String> {
+    let [x, h, z] = numbers(case, "dims")?[..] else { return Err("an autoencoder has three sizes".into()) };
+    Ok(format!(
+        "data d = given {{ x: [{x}] }}\n\
+         model m  x: [{x}] -> o: [{x}], centre: [{z}], spread: [{z}] {{\n\
+           enc = dense({h})\n  mu = dense({z})\n  logvar = dense({z})\n  dec0 = dense({h})\n  dec1 = dense({x})\n\
+           hidden = x -> enc -> relu\n  centre = hidden -> mu\n  spread = hidden -> logvar\n\
+           o = centre -> dec0 -> relu -> dec1\n}}\n\
+         train m on d {{\n\
+           loss = {x} * binary_cross_entropy_logits(o, x) + gaussian_kl(centre, spread)\n\
+           optimizer = {}\n  batch = {}\n  stop = 20 steps\n}}\n",
+        optimizer(case)?,
+        batch(case)
+    ))
+}
