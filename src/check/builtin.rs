@@ -6,13 +6,12 @@ use super::elaborate::{Elaborator, Res};
 use super::errors;
 use super::tensor::extents;
 use super::value::{Axis, Func, Kind, Label, Tensor, Val, ValKind};
-use crate::base::{DType, Extent, Span, Type};
-use crate::graph::Role;
+use crate::base::{DType, Extent, Span};
 use crate::ops::{Attr, Attrs, Value};
 use crate::syntax::ast::{Expr, StmtKind};
 use std::rc::Rc;
 
-type Args = Vec<(Option<String>, Val)>;
+pub(super) type Args = Vec<(Option<String>, Val)>;
 
 /// Elementwise functions of one tensor or number; `rsqrt` is 1 / sqrt.
 const UNARY: [&str; 13] =
@@ -103,7 +102,7 @@ impl Elaborator<'_> {
         }
     }
 
-    fn positional<const N: usize>(&mut self, name: &str, args: &Args, span: Span) -> Res<[Val; N]> {
+    pub(super) fn positional<const N: usize>(&mut self, name: &str, args: &Args, span: Span) -> Res<[Val; N]> {
         if let Some((Some(n), v)) = args.iter().find(|(n, _)| n.is_some()) {
             return Err(errors::unknown_setting(self.blame(v.span), n, name, &[]));
         }
@@ -167,7 +166,7 @@ impl Elaborator<'_> {
     }
 
     /// The place among all axes of an axis given by its name or by its number within one example.
-    fn axis(&mut self, t: &Tensor, axis: &Val) -> Res<usize> {
+    pub(super) fn axis(&mut self, t: &Tensor, axis: &Val) -> Res<usize> {
         let skip = usize::from(t.batched());
         let rank = t.own_axes().len() as i64;
         if let ValKind::Dim { name, .. } | ValKind::Word(name) = &axis.kind {
@@ -400,95 +399,5 @@ impl Elaborator<'_> {
             });
         }
         Ok(sum.unwrap_or_else(|| Val::number(0.0, span)))
-    }
-
-    /// An i32 scalar that the run gives: `seed`, `step`.
-    fn random_inputs(&mut self, span: Span) -> [Value; 2] {
-        let ty = Type::scalar(DType::I32);
-        ["seed", "counter"].map(|n| self.input(n, Role::Scalar, ty.clone(), span))
-    }
-
-    /// Uniform numbers in [0, 1), one for each element of x, new ones each step.
-    fn random(&mut self, args: Args, span: Span) -> Res<Val> {
-        let [x] = self.positional("random", &args, span)?;
-        let t = self.expect_tensor(&x)?;
-        let value = self.random_tensor(&extents(&t.axes), span)?;
-        Ok(Val::tensor(Tensor { value, axes: t.axes, kind: Kind::Real }, span))
-    }
-
-    fn random_tensor(&mut self, shape: &[Extent], span: Span) -> Res<Value> {
-        let inputs = self.random_inputs(span);
-        let stream = self.next_stream();
-        let attrs = Attrs(vec![("shape", Attr::Shape(shape.to_vec())), ("stream", Attr::Int(stream))]);
-        self.emit("random", attrs, &inputs, span)
-    }
-
-    /// First values of a weight: `uniform(a, b)`, `normal(mean, deviation)` (Box and Muller 1958).
-    fn first_values(&mut self, name: &str, args: Args, span: Span) -> Res<Val> {
-        let [a, b] = match args.as_slice() {
-            [(None, Val { kind: ValKind::Range(a, b), span })] => [Val::number(*a, *span), Val::number(*b, *span)],
-            _ => self.positional(name, &args, span)?,
-        };
-        let (a, b) = (self.as_number(&a)?, self.as_number(&b)?);
-        let Some(shape) = self.init_shape.clone() else {
-            return Err(errors::not_a_statement(self.blame(span), "anything but the first value of a `param`"));
-        };
-        let axes: Vec<Axis> = shape.iter().map(|e| Axis { extent: *e, name: None, label: None }).collect();
-        let tensor = |value| Val::tensor(Tensor { value, axes: axes.clone(), kind: Kind::Real }, span);
-        let num = |n: f64| Val::number(n, span);
-        let u = tensor(self.random_tensor(&shape, span)?);
-        let (scale, unit) = if name == "uniform" {
-            (num(b - a), u)
-        } else {
-            let angle = tensor(self.random_tensor(&shape, span)?);
-            let open = self.elementwise("sub", &[num(1.0), u], span)?;
-            let log = self.elementwise("log", &[open], span)?;
-            let square = self.elementwise("mul", &[log, num(-2.0)], span)?;
-            let radius = self.elementwise("sqrt", &[square], span)?;
-            let turn = self.elementwise("mul", &[angle, num(2.0 * std::f64::consts::PI)], span)?;
-            let cos = self.elementwise("cos", &[turn], span)?;
-            (num(b), self.elementwise("mul", &[radius, cos], span)?)
-        };
-        let scaled = self.elementwise("mul", &[unit, scale], span)?;
-        self.elementwise("add", &[scaled, num(a)], span)
-    }
-
-    /// A list of numbers as a tensor of one axis.
-    fn table(&mut self, args: Args, span: Span) -> Res<Val> {
-        let [list] = self.positional("table", &args, span)?;
-        let ValKind::List(items) = &list.kind else {
-            return Err(errors::wrong_type(self.blame(list.span), "a list of numbers", &list));
-        };
-        let iota = Val::tensor(self.iota(Extent::Fixed(items.len() as u64), None, span)?, span);
-        let mut out = Val::number(0.0, span);
-        for (i, item) in items.iter().enumerate() {
-            let n = Val::number(self.as_number(item)?, span);
-            let here = self.elementwise("eq", &[iota.clone(), Val::number(i as f64, span)], span)?;
-            out = self.elementwise("select", &[here, n, out], span)?;
-        }
-        Ok(out)
-    }
-
-    /// The number of elements of one example.
-    fn count_of(&mut self, args: Args, span: Span) -> Res<Val> {
-        let [x] = self.positional("count", &args, span)?;
-        let t = self.expect_tensor(&x)?;
-        let n = t.own_axes().iter().map(|a| a.extent.fixed()).try_fold(1.0, |n, e| Some(n * e? as f64));
-        n.map(|n| Val::number(n, span))
-            .ok_or_else(|| errors::unsupported(self.blame(span), "`count` of an axis of unknown length"))
-    }
-
-    /// `index(x, axis)`: along an axis of x, the numbers 0, 1, … as class indices; the other axes have extent 1.
-    fn index_of(&mut self, args: Args, span: Span) -> Res<Val> {
-        let [x, axis] = self.positional("index", &args, span)?;
-        let t = self.expect_tensor(&x)?;
-        let place = self.axis(&t, &axis)?;
-        let mut iota = self.iota(t.axes[place].extent, None, span)?;
-        let after = t.axes.len() - place - 1;
-        let one = Axis { extent: Extent::Fixed(1), name: None, label: None };
-        iota.axes.extend(std::iter::repeat_n(one, after));
-        let shape = extents(&iota.axes);
-        iota.value = self.emit("reshape", Attrs(vec![("shape", Attr::Shape(shape))]), &[iota.value], span)?;
-        Ok(Val::tensor(iota, span))
     }
 }

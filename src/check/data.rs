@@ -16,6 +16,7 @@ impl Elaborator<'_> {
         let given = reader.name == "given";
         let mut fields: Vec<FieldSpec> = Vec::new();
         let mut split = SplitSpec { span: name.span, ..SplitSpec::default() };
+        let mut stratify = None;
         for stmt in body {
             match &stmt.kind {
                 StmtKind::Bind { targets, value } if targets.len() == 1 && targets[0].ty.is_some() => {
@@ -50,6 +51,8 @@ impl Elaborator<'_> {
                 }
                 StmtKind::Expr(Expr { kind: ExprKind::Call(c), span }) if c.callee.text == "split" => {
                     split = self.split_spec(c, *span)?;
+                    let by = c.args.iter().flatten().find(|a| a.name.as_ref().is_some_and(|n| n.text == "stratify"));
+                    stratify = by.map(|a| a.value.span);
                 }
                 _ => return Err(errors::not_a_statement(stmt.span, "a `data` item")),
             }
@@ -66,7 +69,7 @@ impl Elaborator<'_> {
             && !fields.iter().any(|f| f.name == *field)
         {
             let known: Vec<&str> = fields.iter().map(|f| f.name.as_str()).collect();
-            return Err(errors::undefined(split.span, field, &known));
+            return Err(errors::undefined(stratify.unwrap_or(split.span), field, &known));
         }
         if split.train == Part::None {
             split.train = Part::Share(1.0);

@@ -181,6 +181,7 @@ pub fn bad_axis(span: Span, found: &str, tensor: &Tensor) -> Boxed {
         format!("axes are counted 0 to {}, or -{rank} to -1", rank - 1)
     };
     let d = (*d).note(range);
+    let d = if rank > 0 && found.parse::<f64>().is_ok() { d.fix("the last axis is `-1`", span, "-1") } else { d };
     Box::new(if names.is_empty() { d } else { d.note(format!("its named axes: {}", names.join(", "))) })
 }
 
@@ -194,6 +195,8 @@ pub fn no_broadcast(span: Span, tensors: &[&Tensor]) -> Boxed {
 
 pub fn kind_differs(span: Span, owner: &str, wanted: &Kind, found: &Kind) -> Boxed {
     let d = error("E0310", span, format!("`{owner}` takes {wanted}, gets {found}"), format!("this is {found}"));
+    let twice = (wanted, found) == (&Kind::Logits, &Kind::Prob);
+    let d = if twice { Box::new((*d).fix("leave it out", span, "")) } else { d };
     let note = match (wanted, found) {
         (Kind::Logits, Kind::Prob) => "softmax would be applied twice: leave out the `softmax` before it",
         (Kind::Class(_), _) => {

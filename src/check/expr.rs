@@ -128,9 +128,13 @@ impl Elaborator<'_> {
 
     fn binary(&mut self, first: &Expr, rest: &[(BinaryOp, Span, Expr)], span: Span) -> Res<Val> {
         let mut v = self.eval(first)?;
-        for (op, _, e) in rest {
+        for (op, at, e) in rest {
             let w = self.eval(e)?;
-            v = self.operator(*op, v, w, span)?;
+            let arrow = matches!(op, BinaryOp::Gt | BinaryOp::Sub) && matches!(w.kind, ValKind::Func(_));
+            v = self.operator(*op, v, w, span).map_err(|d| match arrow {
+                true => Box::new((*d).fix("an arrow moves a tensor into a layer: write `->`", *at, "->")),
+                false => d,
+            })?;
         }
         Ok(v)
     }

@@ -14,6 +14,7 @@ pub mod elaborate;
 pub mod tensor;
 pub mod expr;
 pub mod builtin;
+pub mod sources;
 pub mod call;
 pub mod ports;
 pub mod schedule;

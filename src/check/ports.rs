@@ -7,7 +7,7 @@ use super::elaborate::{Elaborator, Res};
 use super::errors;
 use super::value::{Kind, Tensor, Val, ValKind, describe_extents};
 use crate::base::{Extent, Span};
-use crate::syntax::ast::{BinaryOp, Def, DefKind, Expr, ExprKind, Port, TypeExpr};
+use crate::syntax::ast::{BinaryOp, Def, DefKind, Expr, ExprKind, Port, Stmt, StmtKind, TypeExpr};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -30,6 +30,8 @@ impl Elaborator<'_> {
             if let (Some(ty), ValKind::Tensor(t)) = (&port.ty, &mut v.kind) {
                 if let Some(kind) = self.kind_of(ty)? {
                     self.accept(&kind, t, &def.name.text, span)?;
+                } else if t.kind.is_integer() && def.kind == DefKind::Loss {
+                    return Err(errors::kind_differs(self.blame(span), &def.name.text, &Kind::Real, &t.kind));
                 }
                 if let Some(dims) = &ty.dims {
                     self.unify(dims, t, &def.name.text, span, &mut outer)?;
@@ -237,7 +239,11 @@ impl Elaborator<'_> {
                 t.kind = kind;
             }
             if let Some(dims) = &ty.dims {
-                self.unify(dims, t, &def.name.text, at, &mut inner)?;
+                let fix = promised_size(dims, t, &def.body);
+                self.unify(dims, t, &def.name.text, at, &mut inner).map_err(|d| match fix {
+                    Some((place, wanted)) => Box::new((*d).fix(format!("write `{wanted}`"), place, wanted.to_string())),
+                    None => d,
+                })?;
             }
         }
         for axis in &mut t.axes {
@@ -250,6 +256,24 @@ impl Elaborator<'_> {
         }
         Ok(v)
     }
+}
+
+/// Where the last layer of a body is given a size that its output does not have, and the promised one.
+fn promised_size(dims: &[Expr], t: &Tensor, body: &[Stmt]) -> Option<(Span, f64)> {
+    let number = |e: &Expr| match e.kind {
+        ExprKind::Number { value, .. } => Some(value),
+        _ => None,
+    };
+    let pairs = dims.iter().rev().zip(t.own_axes().iter().rev());
+    let mut differing = pairs.filter_map(|(d, a)| Some((number(d)?, a.extent.fixed()? as f64)));
+    let (wanted, found) = differing.find(|(wanted, found)| wanted != found)?;
+    let last = body.iter().rev().find_map(|s| match &s.kind {
+        StmtKind::Expr(Expr { kind: ExprKind::Pipe(_, parts), .. }) => parts.last().map(|(_, part)| part),
+        _ => None,
+    })?;
+    let ExprKind::Call(call) = &last.kind else { return None };
+    let size = call.args.iter().flatten().find(|a| number(&a.value) == Some(found))?;
+    Some((size.value.span, wanted))
 }
 
 /// `[H, W, _]` as it is written in a message.

@@ -194,6 +194,11 @@ impl Elaborator<'_> {
             ExprKind::Number { value, unit: None, .. } => {
                 Err(errors::missing_unit(long.value.span, "the patience", &format!("{value} epochs")))
             }
+            ExprKind::Number { value, .. } => {
+                let d = errors::wrong_unit(long.value.span, "the patience", "counted in epochs");
+                let fixed = format!("{value} epochs");
+                Err(Box::new((*d).fix(format!("write `{fixed}`"), long.value.span, fixed)))
+            }
             _ => Err(errors::wrong_unit(long.value.span, "the patience", "counted in epochs")),
         }
     }
