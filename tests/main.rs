@@ -6,6 +6,7 @@ mod codegen;
 mod failures;
 mod golden;
 mod graph;
+mod library;
 mod loops;
 mod models;
 mod passes;
