@@ -346,14 +346,15 @@ fn bench_prints_one_object_with_the_values_of_the_first_steps() {
     let folder = folder(&[]);
     let start = folder.path().join("start.safetensors");
     tiny_start(&start);
-    for (mode, count) in [("train", 5), ("infer", 1)] {
+    for (mode, count) in [("train", 5), ("infer", 2)] {
         let args = ["bench", "models/bench/mlp_tiny.nn", "--mode", mode, "--threads", "1", "--check"];
         let output = nnc(&args).args(["--message-format", "json", "--start"]).arg(&start).output().unwrap();
         assert!(output.status.success(), "{}", text(&output.stderr));
         let object: serde_json::Value = serde_json::from_str(text(&output.stdout).lines().last().unwrap()).unwrap();
         let values: Vec<f64> = object["values"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
         assert_eq!(values.len(), count);
-        assert!(values.iter().all(|v| *v > 0.0 && *v < 5.0) && values.windows(2).all(|w| w[1] < w[0]), "{values:?}");
+        let falls = |w: &[f64]| if mode == "train" { w[1] < w[0] } else { w[1] == w[0] };
+        assert!(values.iter().all(|v| *v > 0.0 && *v < 5.0) && values.windows(2).all(falls), "{values:?}");
         for key in ["median_s", "min_s", "cold_1_s", "peak_rss_mib"] {
             assert!(object[key].as_f64().unwrap() > 0.0, "{key}");
         }
