@@ -4,3 +4,4 @@ mod intrinsics;
 mod operators;
 mod programs;
 mod run;
+mod speed;
