@@ -1,3 +1,4 @@
-//! The walls around the library: what the compiler's modules may know of it and of each other.
+//! The library and the walls around it: gradients against differences, and what the modules may know of each other.
 
+mod gradients;
 mod walls;
