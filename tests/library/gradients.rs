@@ -149,7 +149,8 @@ fn difference(graph: &Graph, names: &[String], seed: &mut u64) -> Option<String>
             let (slope, ours) = ((above - below) / (2.0 * h), gradient.as_slice().expect("row-major")[i]);
             // The difference of two rounded values, divided by 2h, is known to this much.
             let rounding = 4.0 * f64::EPSILON * above.abs().max(below.abs()) / h;
-            if !((slope - ours).abs() <= 1e-8 + rounding + 1e-6 * slope.abs()) {
+            let error = (slope - ours).abs();
+            if error.is_nan() || error > 1e-8 + rounding + 1e-6 * slope.abs() {
                 return Some(format!("{name}[{i}]: the gradient is {ours}, the slope {slope}"));
             }
         }
