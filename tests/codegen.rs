@@ -4,4 +4,3 @@ mod intrinsics;
 mod operators;
 mod programs;
 mod run;
-mod speed;

@@ -181,3 +181,8 @@ pub fn vectorizable(kernel: &Kernel, facts: &Facts, body: &[Stmt]) -> bool {
         }
     })
 }
+
+/// The number of statements of a body, and whether it has an inner loop.
+pub fn weigh(body: &[Stmt]) -> (usize, bool) {
+    (body.len(), body.iter().any(|s| matches!(s, Stmt::Loop(_))))
+}

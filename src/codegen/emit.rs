@@ -13,7 +13,6 @@ use crate::loops::intrinsics::{Operand, apply};
 use crate::loops::ir::*;
 use crate::ops::ScalarOp;
 use cranelift_codegen::ir::{FuncRef, InstBuilder, MemFlagsData, Type, Value, types};
-use cranelift_codegen::packed_option::ReservedValue;
 use cranelift_frontend::FunctionBuilder;
 use std::collections::BTreeMap;
 
@@ -80,8 +79,6 @@ pub struct Emitter<'a, 'f> {
     /// True where a vector needs this value, which is the same in all lanes.
     pub wanted: Vec<bool>,
     pub slots: Vec<Option<Slot>>,
-    /// Loads of the block that is being written whose copies are written at their first use.
-    pub waiting: Vec<Val>,
     pub vars: Vec<Option<Counter>>,
     pub sites: Vec<Site>,
     pub load_sites: BTreeMap<Val, usize>,
@@ -169,38 +166,11 @@ impl<'a> Emitter<'a, '_> {
         self.masks[val.0 as usize] & self.vector_bit() != 0
     }
 
-    /// Writes what is still missing of the loads that wait for their first use.
-    fn settle(&mut self) {
-        for val in std::mem::take(&mut self.waiting) {
-            for coord in self.coords(self.masks[val.0 as usize]) {
-                self.demand(val, &coord);
-            }
-        }
-    }
-
-    /// Writes the copy of a waiting load that is about to be used: near its use it occupies a register for a short time,
-    /// and its splat becomes part of the load.
-    fn demand(&mut self, val: Val, coord: &Coord) {
-        let place = self.rank(self.masks[val.0 as usize], coord);
-        if self.slots[val.0 as usize].as_ref().is_none_or(|s| s.copies[place] != Value::reserved_value()) {
-            return;
-        }
-        let value = self.load(val, None, coord);
-        let splat = self.splats(val).then(|| self.splat(self.dtype(val), value));
-        if let Some(slot) = &mut self.slots[val.0 as usize] {
-            slot.copies[place] = value;
-            if let Some(splat) = splat {
-                slot.splats[place] = splat;
-            }
-        }
-    }
-
     /// The copy of `val` at `coord`: four lanes if it differs among lanes, else one element.
     pub fn fetch(&mut self, val: Val, coord: &Coord) -> Value {
         if let Inst::Const { value, dtype } = self.kernel.insts[val.0 as usize] {
             return self.number(value, dtype);
         }
-        self.demand(val, coord);
         let place = self.rank(self.masks[val.0 as usize], coord);
         match &self.slots[val.0 as usize] {
             Some(slot) => slot.copies[place],
@@ -222,7 +192,6 @@ impl<'a> Emitter<'a, '_> {
         if self.is_vector(val) {
             return self.fetch(val, coord);
         }
-        self.demand(val, coord);
         let place = self.rank(self.masks[val.0 as usize], coord);
         let ready = self.slots[val.0 as usize].as_ref().and_then(|s| s.splats.get(place).copied());
         ready.unwrap_or_else(|| {
@@ -245,14 +214,10 @@ impl<'a> Emitter<'a, '_> {
         self.b.ins().splat(vector_type(dtype), scalar)
     }
 
-    /// True where a vector will want this value, which is the same in all lanes.
-    fn splats(&self, val: Val) -> bool {
-        self.wanted[val.0 as usize] && !self.is_vector(val) && self.dtype(val) != DType::F64
-    }
-
     /// Records the copies of `val`, with their splats where a vector will want them.
     pub fn define(&mut self, val: Val, copies: Vec<Value>) {
-        let splats = if self.splats(val) {
+        let wanted = self.wanted[val.0 as usize] && !self.is_vector(val) && self.dtype(val) != DType::F64;
+        let splats = if wanted {
             let dtype = self.dtype(val);
             copies.iter().map(|&c| self.splat(dtype, c)).collect()
         } else {
@@ -266,20 +231,13 @@ impl<'a> Emitter<'a, '_> {
         for stmt in body {
             match stmt {
                 Stmt::Let(val) => self.inst(*val),
-                Stmt::Store { value, .. } => {
-                    self.settle();
-                    self.store(self.store_sites[&std::ptr::from_ref(stmt)], *value);
-                }
-                Stmt::Loop(inner) => {
-                    self.settle();
-                    self.repeat(inner);
-                }
+                Stmt::Store { value, .. } => self.store(self.store_sites[&std::ptr::from_ref(stmt)], *value),
+                Stmt::Loop(inner) => self.repeat(inner),
             }
         }
     }
 
     pub fn forget(&mut self, body: &[Stmt]) {
-        self.waiting.clear();
         for stmt in body {
             match stmt {
                 Stmt::Let(val) => self.slots[val.0 as usize] = None,
@@ -295,15 +253,8 @@ impl<'a> Emitter<'a, '_> {
         if matches!(inst, Inst::Const { .. }) {
             return;
         }
-        let coords = self.coords(self.masks[val.0 as usize]);
-        if coords.len() > 1 && matches!(inst, Inst::Load { mask: None, .. }) {
-            let copies = vec![Value::reserved_value(); coords.len()];
-            let splats = if self.splats(val) { copies.clone() } else { Vec::new() };
-            self.slots[val.0 as usize] = Some(Slot { copies, splats });
-            return self.waiting.push(val);
-        }
         let mut copies = Vec::new();
-        for coord in coords {
+        for coord in self.coords(self.masks[val.0 as usize]) {
             copies.push(match inst {
                 Inst::Load { mask, .. } => self.load(val, *mask, &coord),
                 Inst::Scalar { op, args } => self.scalar(val, *op, args, &coord),

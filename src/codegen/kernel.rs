@@ -5,7 +5,7 @@
 
 use super::analysis::{Coefficient, Facts};
 use super::emit::{Emitter, Entry, memory, number_sites};
-use super::nest::{Num, Span, rows_together};
+use super::nest::{Num, Span};
 use crate::base::Extent;
 use crate::loops::ir::*;
 use crate::ops::ScalarOp;
@@ -38,7 +38,7 @@ pub fn shared_loop(kernel: &Kernel) -> Option<&Loop> {
 /// A loop's parts begin at multiples of this.
 fn granule(inner: &Loop) -> i64 {
     match inner.kind {
-        LoopKind::Parallel { .. } => rows_together(inner),
+        LoopKind::Parallel { jam } => i64::from(jam.max(1)),
         LoopKind::Vector { width } => i64::from(width),
         LoopKind::Serial | LoopKind::Lanes => 1,
     }
@@ -114,7 +114,6 @@ pub fn write(b: &mut FunctionBuilder<'_>, program: &Program, kernel: &Kernel, fa
         masks: vec![0; kernel.insts.len()],
         wanted: vec![false; kernel.insts.len()],
         slots: vec![None; kernel.insts.len()],
-        waiting: Vec::new(),
         vars: vec![None; kernel.vars as usize],
         sites,
         load_sites,

@@ -3,7 +3,7 @@
 //! In: the loops of a kernel. Out: blocks and branches around the statements of their bodies. Invariant: each iteration is
 //! written with the same instructions in the same order, whether it stands in a vector, a jam, an unrolled body or a tail.
 
-use super::analysis::{Coefficient, vectorizable};
+use super::analysis::{Coefficient, vectorizable, weigh};
 use super::emit::{Counter, Dim, Emitter, Mask};
 use crate::loops::ir::*;
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -28,29 +28,6 @@ pub struct Span {
 /// The values that a loop carries: a list of copies for each.
 pub type Carried = Vec<Vec<Value>>;
 
-/// Accumulators that leave room for operands in sixteen vector registers: with more, the register allocator spills inside
-/// the loop, which costs half the speed (measured at 64 x 784 x 512).
-const ACCUMULATORS: usize = 8;
-
-/// The rows that are written side by side: as many as asked for, if their accumulators stay in registers.
-pub fn rows_together(inner: &Loop) -> i64 {
-    fn groups(body: &[Stmt]) -> usize {
-        let of = |stmt: &Stmt| match stmt {
-            Stmt::Loop(inner) => match inner.kind {
-                LoopKind::Vector { width } => usize::from(width) / 4,
-                LoopKind::Lanes => crate::ops::LANES / 4,
-                _ => groups(&inner.body),
-            },
-            _ => 1,
-        };
-        body.iter().map(of).max().unwrap_or(1)
-    }
-    match inner.kind {
-        LoopKind::Parallel { jam } => (usize::from(jam).min(ACCUMULATORS / groups(&inner.body))).max(1) as i64,
-        _ => 1,
-    }
-}
-
 /// The most statement copies in the body of an unrolled loop.
 const UNROLLED: usize = 48;
 
@@ -69,9 +46,7 @@ impl<'a> Emitter<'a, '_> {
         self.prepare(&sites);
         let room = self.dims.len() < super::emit::MAX_DIMS;
         match inner.kind {
-            LoopKind::Parallel { .. } if room && rows_together(inner) > 1 => {
-                self.jam(inner, span, rows_together(inner))
-            }
+            LoopKind::Parallel { jam } if jam > 1 && room => self.jam(inner, span, i64::from(jam)),
             LoopKind::Vector { width }
                 if self.vector_bit() == 0 && room && vectorizable(self.kernel, self.facts, &inner.body) =>
             {
@@ -100,8 +75,9 @@ impl<'a> Emitter<'a, '_> {
         let masks = self.depend_on_carries(inner, 0);
         self.splat_wanted();
         let carried = self.initial(inner, &masks);
-        let nested = inner.body.iter().any(|s| matches!(s, Stmt::Loop(_)));
-        let unroll = match UNROLLED / self.weigh(&inner.body).max(1) {
+        let (weight, nested) = weigh(&inner.body);
+        let copies: usize = self.dims.iter().map(|d| d.count).product();
+        let unroll = match UNROLLED / (weight * copies).max(1) {
             _ if nested => 1,
             0 | 1 => 1,
             2 | 3 => 2,
@@ -116,15 +92,6 @@ impl<'a> Emitter<'a, '_> {
         for (carry, copies) in inner.carries.iter().zip(carried) {
             self.define(carry.result, copies);
         }
-    }
-
-    /// The number of copies of the statements of a body.
-    fn weigh(&self, body: &[Stmt]) -> usize {
-        let copies = |stmt: &Stmt| match stmt {
-            Stmt::Let(val) => self.coords(self.masks[val.0 as usize]).len(),
-            _ => self.dims.iter().map(|d| d.count).product(),
-        };
-        body.iter().map(copies).sum()
     }
 
     /// The values before the first iteration, in as many copies as the loop carries.

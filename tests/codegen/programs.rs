@@ -72,7 +72,7 @@ fn every_scalar_function_has_the_bits_of_the_interpreter_in_vectors_and_tails() 
 }
 
 /// c[m, n] = bias[n] + Σ_k a[m, k] · b[k, n], with its loops in the given kinds.
-pub fn product(m: Extent, k: Extent, n: Extent, kinds: [LoopKind; 2]) -> Program {
+fn product(m: Extent, k: Extent, n: Extent, kinds: [LoopKind; 2]) -> Program {
     let mut b = Builder::new();
     let zero = b.constant(0.0, F);
     let i = b.open(m);
