@@ -12,7 +12,7 @@ use crate::check::Run;
 use crate::check::elaborate::Layer as Made;
 use crate::graph::{Graph, Node, Role};
 use crate::loops::plan::plan;
-use crate::ops::{Index, Io, Kernel, Order, ReduceBody, ReduceKind, Scalar, ScalarOp, Value};
+use crate::ops::{Index, Io, Kernel, Order, ReduceBody, ReduceKind, Scalar, ScalarOp, ScatterBody, Value};
 use crate::runtime::data::Errors;
 
 /// The summary of one run's model at the run's batch size.
@@ -113,6 +113,13 @@ impl Kernel for Counter<'_> {
         self.work = self.work.saturating_add(self.times.saturating_mul(joins));
         body(self, &vec![Index(0); extents.len()]);
         self.times = before;
+        Scalar(0)
+    }
+
+    /// One addition for each element: how many numbers fall into its row is not known.
+    fn scatter(&mut self, _: Index, extents: &[Extent], body: ScatterBody<'_>) -> Scalar {
+        self.work = self.work.saturating_add(self.times);
+        body(self, &vec![Index(0); extents.len()]);
         Scalar(0)
     }
 

@@ -4,7 +4,9 @@
 //! two stacks; what an iteration of a reduction pushes is popped when it ends, so memory stays small.
 
 use crate::base::{DType, Extent};
-use crate::ops::{Index, Kernel, LANES, Order, ReduceBody, ReduceKind, Scalar, ScalarOp, number};
+use crate::ops::{
+    Index, Kernel, LANES, Order, ReduceBody, ReduceKind, Scalar, ScalarOp, ScatterBody, number, rows::search,
+};
 
 /// The elements of an operand.
 pub struct Operand<'a> {
@@ -119,6 +121,10 @@ impl Kernel for Numbers<'_> {
             }
         }
         self.push(lanes[0], dtype)
+    }
+
+    fn scatter(&mut self, at: Index, extents: &[Extent], body: ScatterBody<'_>) -> Scalar {
+        search(self, at, extents, body)
     }
 
     fn affine(&mut self, terms: &[(i64, Index)], constant: i64) -> Index {

@@ -9,7 +9,8 @@ use super::plan;
 use super::rewrite::tidy;
 use crate::base::{DType, Extent, Type};
 use crate::graph::Graph;
-use crate::ops::{Index, Io, Kernel as Formula, Order, ReduceBody, ReduceKind, Scalar, ScalarOp, Value};
+use crate::ops::{Index, Io, Kernel as Formula, Order, ReduceBody, ReduceKind, Scalar, ScalarOp, ScatterBody, Value};
+use crate::passes::footprint::footprint;
 use crate::passes::fuse::{Fusion, Group, Home as Place};
 use std::collections::{BTreeMap, HashMap};
 
@@ -91,14 +92,33 @@ impl<'a> Lowering<'a> {
                     .collect();
                 let last = roots.last().map_or(Value(0), |&r| r);
                 let name = format!("{}.{}", self.graph.node(last).op.name(), last.0);
-                self.emit(name, space, &stores);
+                match footprint(self.graph, last).scatters {
+                    Some(extents) => self.scatter(name, stores[0], &extents),
+                    None => self.emit(name, space, &stores),
+                }
                 self.memory.extend(stores);
             }
         }
     }
 
+    /// Zeros in one kernel, and in the next every number added to its row. A loaded sum is one of this kernel's own, so
+    /// the loop over the numbers is serial; only the elements of a row are independent.
+    fn scatter(&mut self, name: String, (value, buffer): (Value, BufferId), extents: &[Extent]) {
+        assert!(self.graph.node(value).ty.rank() > 0, "invariant broken: what has rows has an axis");
+        let zeros = self.nest().zeros(format!("zeros.{}", value.0), value, buffer);
+        let mut adds = self.nest().scatter(name, value, buffer, extents);
+        tidy(&mut adds);
+        self.program.kernels.extend([zeros, adds]);
+    }
+
     fn emit(&mut self, name: String, space: &[Extent], stores: &[(Value, BufferId)]) {
-        let nest = Nest {
+        let mut kernel = self.nest().run(name, space, stores);
+        tidy(&mut kernel);
+        self.program.kernels.push(kernel);
+    }
+
+    fn nest(&self) -> Nest<'_> {
+        Nest {
             graph: self.graph,
             buffers: &self.program.buffers,
             memory: &self.memory,
@@ -108,10 +128,9 @@ impl<'a> Lowering<'a> {
             known: HashMap::new(),
             mask: None,
             node: Value(0),
-        };
-        let mut kernel = nest.run(name, space, stores);
-        tidy(&mut kernel);
-        self.program.kernels.push(kernel);
+            scattered: vec![],
+            row: None,
+        }
     }
 }
 
@@ -129,15 +148,14 @@ struct Nest<'a> {
     mask: Option<Val>,
     /// Whose formula is running.
     node: Value,
+    /// The place in the index space of a scatter, and the row that its formula gave for it.
+    scattered: Vec<Index>,
+    row: Option<Val>,
 }
 
 impl Nest<'_> {
     fn run(mut self, name: String, space: &[Extent], stores: &[(Value, BufferId)]) -> Kernel {
-        let mut at = vec![];
-        for &extent in space {
-            let var = self.build.open(extent);
-            at.push(self.index(Affine::term(Term::Var(var))));
-        }
+        let at = self.open(space);
         let values: Vec<Val> = stores
             .iter()
             .map(|&(root, _)| {
@@ -156,6 +174,47 @@ impl Nest<'_> {
                 self.build.close(LoopKind::Parallel { jam: 1 }, None);
             }
         }
+        self.build.finish(name)
+    }
+
+    /// A loop over each extent; its variables as indices.
+    fn open(&mut self, extents: &[Extent]) -> Vec<Index> {
+        let mut at = vec![];
+        for &extent in extents {
+            let var = self.build.open(extent);
+            at.push(self.index(Affine::term(Term::Var(var))));
+        }
+        at
+    }
+
+    fn close(&mut self, loops: usize, kind: LoopKind) {
+        (0..loops).for_each(|_| assert!(self.build.close(kind, None).is_none(), "nothing is carried"));
+    }
+
+    fn zeros(mut self, name: String, value: Value, buffer: BufferId) -> Kernel {
+        let at = self.open(&self.graph.node(value).ty.shape);
+        let zero = self.build.constant(0.0, DType::F32);
+        let place = at.iter().map(|&i| self.affine_of(i).clone()).collect();
+        self.build.store(buffer, place, zero);
+        self.close(at.len(), LoopKind::Parallel { jam: 1 });
+        self.build.finish(name)
+    }
+
+    /// Runs through the numbers in order and adds each to its row.
+    fn scatter(mut self, name: String, value: Value, buffer: BufferId, extents: &[Extent]) -> Kernel {
+        self.scattered = self.open(extents);
+        let rest = self.open(&self.graph.node(value).ty.shape[1..]);
+        // The formula asks for one row and gives the row of each number instead: the row it asks for is never used.
+        let any = self.index(Affine::constant(0));
+        let number = self.formula(value, &[&[any], rest.as_slice()].concat());
+        let Some(row) = self.row else { panic!("invariant broken: a formula that scatters gives rows") };
+        let mut place = vec![self.build.value_index(row)];
+        place.extend(rest.iter().map(|&i| self.affine_of(i).clone()));
+        let before = self.build.load(buffer, DType::F32, place.clone(), None);
+        let sum = self.build.scalar(ScalarOp::Add, &[before, number]);
+        self.build.store(buffer, place, sum);
+        self.close(rest.len(), LoopKind::Parallel { jam: 1 });
+        self.close(extents.len(), LoopKind::Serial);
         self.build.finish(name)
     }
 
@@ -213,6 +272,12 @@ impl Nest<'_> {
         let depths = at.iter().map(|&i| self.build.affine_depth(self.affine_of(i)));
         let depth = depths.chain(self.mask.map(|m| self.build.depth(m))).max().unwrap_or(0);
         let waiting = self.build.suspend(depth);
+        let element = self.formula(value, at);
+        self.build.resume(waiting);
+        element
+    }
+
+    fn formula(&mut self, value: Value, at: &[Index]) -> Val {
         let outer = std::mem::replace(&mut self.node, value);
         let graph = self.graph;
         let node = graph.node(value);
@@ -220,7 +285,6 @@ impl Nest<'_> {
         let io = Io { attrs: &node.attrs, args: &node.args, arg_types: &arg_types, out: value, ty: &node.ty };
         let element = node.op.element(self, &io, at);
         self.node = outer;
-        self.build.resume(waiting);
         Val(element.0)
     }
 
@@ -292,6 +356,13 @@ impl Formula for Nest<'_> {
         let neutral = self.build.constant(start, DType::F32);
         let mut job = Reduction { kind, order, extents, neutral, body };
         Scalar(self.reduce_from(&mut job, &mut vec![], neutral).0)
+    }
+
+    fn scatter(&mut self, _: Index, _: &[Extent], body: ScatterBody<'_>) -> Scalar {
+        let places = self.scattered.clone();
+        let (row, number) = body(self, &places);
+        self.row = Some(Val(row.0));
+        number
     }
 
     fn affine(&mut self, terms: &[(i64, Index)], constant: i64) -> Index {

@@ -72,6 +72,9 @@ pub trait Kernel {
     fn scalar(&mut self, op: ScalarOp, args: &[Scalar]) -> Scalar;
     /// Joins `body` over the index space `extents` (in row-major order). `body` returns `(x, None)`, or `(x, Some(y))` for `Dot`.
     fn reduce(&mut self, kind: ReduceKind, order: Order, extents: &[Extent], body: ReduceBody<'_>) -> Scalar;
+    /// Σ, from 0 and in row-major order of the index space `extents`, of the numbers of `body` whose row (a value of type I32) is
+    /// `at`. What computes whole tensors may go through the index space once and add each number to its row.
+    fn scatter(&mut self, at: Index, extents: &[Extent], body: ScatterBody<'_>) -> Scalar;
     /// `constant + Σ factor · index`
     fn affine(&mut self, terms: &[(i64, Index)], constant: i64) -> Index;
     /// Floor division and remainder by a positive number.
@@ -90,6 +93,9 @@ pub trait Kernel {
 }
 
 pub type ReduceBody<'a> = &'a mut dyn FnMut(&mut dyn Kernel, &[Index]) -> (Scalar, Option<Scalar>);
+
+/// The row and the number of one place of a [`Kernel::scatter`].
+pub type ScatterBody<'a> = &'a mut dyn FnMut(&mut dyn Kernel, &[Index]) -> (Scalar, Scalar);
 
 /// What a gradient rule, and every pass that builds, is written against: adds nodes to a graph.
 pub trait Emit {

@@ -5,7 +5,9 @@
 
 use super::attrs::{extents, operands};
 use super::build;
-use super::{Attr, Attrs, Emit, Example, Index, Io, Kernel, OpDef, Order, ReduceKind, Scalar, ScalarOp, Value};
+use super::{
+    Attr, Attrs, Emit, Example, Index, Io, Kernel, OpDef, Order, ReduceKind, Scalar, ScalarOp, ScatterBody, Value,
+};
 use crate::base::{DType, Extent, Type};
 
 /// table[N, rest..], rows i32[idx..] → [idx.., rest..]
@@ -63,6 +65,18 @@ impl OpDef for Gather {
     }
 }
 
+/// The sum that [`Kernel::scatter`] means, found element by element: every place is looked at and counts 0 where its row is
+/// another one. Adding 0 to a sum that began at 0 changes no bit of it, so this and adding row by row agree.
+pub fn search(k: &mut dyn Kernel, at: Index, extents: &[Extent], body: ScatterBody<'_>) -> Scalar {
+    let wanted = k.index_value(at);
+    k.reduce(ReduceKind::Sum, Order::Serial, extents, &mut |k, idx| {
+        let (row, x) = body(k, idx);
+        let here = k.scalar(ScalarOp::Eq, &[row, wanted]);
+        let zero = k.constant(0.0, DType::F32);
+        (k.scalar(ScalarOp::Select, &[here, x, zero]), None)
+    })
+}
+
 /// rows i32[idx..], g[idx.., rest..] → [extent, rest..]: row n is the sum, in row-major order of `idx`, of the rows of `g`
 /// whose number is n.
 pub struct ScatterAdd;
@@ -91,13 +105,9 @@ impl OpDef for ScatterAdd {
 
     fn element(&self, k: &mut dyn Kernel, io: &Io<'_>, at: &[Index]) -> Scalar {
         let rest = &at[1..];
-        let wanted = k.index_value(at[0]);
-        k.reduce(ReduceKind::Sum, Order::Serial, &io.arg_types[0].shape, &mut |k, idx| {
-            let row = k.load(0, idx);
-            let here = k.scalar(ScalarOp::Eq, &[row, wanted]);
+        k.scatter(at[0], &io.arg_types[0].shape, &mut |k, idx| {
             let from: Vec<Index> = [idx, rest].concat();
-            let (x, zero) = (k.load(1, &from), k.constant(0.0, DType::F32));
-            (k.scalar(ScalarOp::Select, &[here, x, zero]), None)
+            (k.load(0, idx), k.load(1, &from))
         })
     }
 

@@ -2,9 +2,9 @@
 //!
 //! In: a node of a graph. Out: its [`Footprint`]. Invariant: costs only choose what is stored; no bit of a result depends on them.
 
-use crate::base::{DType, Extent};
+use crate::base::{DType, Extent, Shape};
 use crate::graph::Graph;
-use crate::ops::{Index, Io, Kernel, Order, ReduceBody, ReduceKind, Scalar, ScalarOp, Value};
+use crate::ops::{Index, Io, Kernel, Order, ReduceBody, ReduceKind, Scalar, ScalarOp, ScatterBody, Value};
 
 /// The number that stands for every symbolic extent when costs are compared.
 pub const NOMINAL: f64 = 64.0;
@@ -43,6 +43,8 @@ pub struct Footprint {
     /// The cost of one element without that of its operands; an addition is 1.
     pub work: f64,
     pub reduces: Vec<ReduceKind>,
+    /// The index space whose numbers the formula adds to rows: it is stored by kernels of its own.
+    pub scatters: Option<Shape>,
     scalars: u32,
     indirect: bool,
 }
@@ -126,6 +128,20 @@ impl Kernel for Probe<'_> {
         let before = self.times;
         self.times *= nominal_elements(extents);
         self.found.reduces.push(kind);
+        self.found.scalars += 1;
+        self.found.work += self.times;
+        let vars: Vec<Index> = extents.iter().map(|_| self.fresh()).collect();
+        body(self, &vars);
+        self.times = before;
+        Scalar(0)
+    }
+
+    fn scatter(&mut self, at: Index, extents: &[Extent], body: ScatterBody<'_>) -> Scalar {
+        let rows = self.indices[at.0 as usize].axis.map_or(1.0, |axis| nominal(self.io.ty.shape[axis]));
+        let before = self.times;
+        self.times *= nominal_elements(extents) / rows;
+        self.found.scatters = Some(extents.to_vec());
+        self.found.reduces.push(ReduceKind::Sum);
         self.found.scalars += 1;
         self.found.work += self.times;
         let vars: Vec<Index> = extents.iter().map(|_| self.fresh()).collect();

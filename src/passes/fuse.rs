@@ -138,7 +138,7 @@ impl<'a> Chooser<'a> {
         if self.never_stored(value) {
             return true;
         }
-        if self.nested[v] >= MAX_NESTED {
+        if self.nested[v] >= MAX_NESTED || found.scatters.is_some() {
             return false;
         }
         if found.is_view() {
@@ -171,7 +171,7 @@ impl<'a> Chooser<'a> {
     /// A group that has `value` at hand anyway and can store it.
     fn host(&self, value: Value) -> Option<usize> {
         let uses = &self.uses[value.0 as usize];
-        if self.nested[value.0 as usize] >= MAX_NESTED {
+        if self.nested[value.0 as usize] >= MAX_NESTED || self.footprints[value.0 as usize].scatters.is_some() {
             return None;
         }
         uses.groups().rev().find(|&g| {

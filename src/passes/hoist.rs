@@ -5,7 +5,9 @@
 
 use crate::base::{DType, Extent, Span, Type};
 use crate::graph::{Builder, Graph, Role};
-use crate::ops::{Emit, Index, Io, Kernel, Order, ReduceBody, ReduceKind, Scalar, ScalarOp, Value, build, number};
+use crate::ops::{
+    Emit, Index, Io, Kernel, Order, ReduceBody, ReduceKind, Scalar, ScalarOp, ScatterBody, Value, build, number,
+};
 
 /// Computes the inputs `scalar.0`, `scalar.1`, … of a hoisted graph from the scalars of the run.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -203,6 +205,10 @@ impl Kernel for Recorder<'_> {
     }
 
     fn reduce(&mut self, _: ReduceKind, _: Order, _: &[Extent], _: ReduceBody<'_>) -> Scalar {
+        panic!("{NO_PLACES}")
+    }
+
+    fn scatter(&mut self, _: Index, _: &[Extent], _: ScatterBody<'_>) -> Scalar {
         panic!("{NO_PLACES}")
     }
 
