@@ -1,5 +1,6 @@
 //! Tests of codegen: programs in, bits out.
 
+mod generated;
 mod intrinsics;
 mod operators;
 mod programs;
