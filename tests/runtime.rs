@@ -1,5 +1,6 @@
 //! Tests of runtime: text in, text out.
 
+mod allocations;
 mod common;
 mod data;
 mod files;

@@ -25,7 +25,7 @@ pub fn run(args: &BenchArgs, output: &Output, began: Instant) -> Result<i32, Fai
         Format::Json => output.record(&json!({
             "reason": "bench", "schema": 1, "median_s": bench.median_s, "min_s": bench.min_s,
             "samples": bench.samples, "cold_1_s": bench.cold_1_s, "peak_rss_mib": bench.peak_rss_mib,
-            "values": bench.values, "threads": threads,
+            "calls_per_step": bench.calls_per_step, "values": bench.values, "threads": threads,
         }))?,
         _ => output.data(&table(&bench, args.check))?,
     }
@@ -39,6 +39,7 @@ fn table(bench: &Bench, check: bool) -> String {
         text.push_str(&format!("step        {} median, {} least\n", time(bench.median_s), time(bench.min_s)));
     }
     text.push_str(&format!("first step  {} after the start of the process\n", time(bench.cold_1_s)));
+    text.push_str(&format!("calls       {} native per step, on all threads together\n", bench.calls_per_step));
     text.push_str(&format!("memory      {:.1} MiB at its peak\n", bench.peak_rss_mib));
     text
 }

@@ -120,6 +120,10 @@ impl Stepper for Training {
         self.trainer.train_step(&self.rows, self.step, &mut self.sums)?;
         Ok(self.sums[0].mean())
     }
+
+    fn calls(&self) -> u64 {
+        self.trainer.calls()
+    }
 }
 
 /// The forward pass alone; its value is the mean absolute element of the first output.
@@ -132,5 +136,9 @@ impl Stepper for Inference {
     fn step(&mut self) -> Result<f64, Box<Diagnostic>> {
         self.answerer.answer(&self.rows)?;
         Ok(self.answerer.mean_absolute())
+    }
+
+    fn calls(&self) -> u64 {
+        self.answerer.calls()
     }
 }

@@ -76,6 +76,11 @@ impl Engine {
         f32::from_bits(self.machine.words(buffer)[0])
     }
 
+    /// Native calls so far, those of all threads together.
+    pub fn calls(&self) -> u64 {
+        self.machine.calls()
+    }
+
     pub fn arena_bytes(&self) -> u64 {
         self.machine.arena_bytes
     }

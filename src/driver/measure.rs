@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 /// One step on the whole batch: its loss in training, the mean absolute output in inference.
 pub trait Stepper {
     fn step(&mut self) -> Result<f64, Box<Diagnostic>>;
+
+    /// Native calls so far, those of all threads together.
+    fn calls(&self) -> u64;
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,7 +38,7 @@ pub fn measure(
     for _ in 0..others {
         bench.values.push(stepper.step()?);
     }
-    let mut samples = Vec::new();
+    let (mut samples, mut timed, calls) = (Vec::new(), 0, stepper.calls());
     let begun = Instant::now();
     while samples.is_empty() || (!check && begun.elapsed() < TOTAL) {
         let (start, mut steps) = (Instant::now(), 0u32);
@@ -44,7 +47,9 @@ pub fn measure(
             steps += 1;
         }
         samples.push(start.elapsed().as_secs_f64() / f64::from(steps));
+        timed += u64::from(steps);
     }
+    bench.calls_per_step = (stepper.calls() - calls) as f64 / timed as f64;
     samples.sort_by(f64::total_cmp);
     bench.min_s = samples[0];
     bench.median_s = (samples[(samples.len() - 1) / 2] + samples[samples.len() / 2]) / 2.0;

@@ -80,6 +80,11 @@ impl Trainer {
         self.train.engine.arena_bytes()
     }
 
+    /// The native calls of training so far, those of all threads together.
+    pub fn calls(&self) -> u64 {
+        self.train.engine.calls()
+    }
+
     /// A weight or state by its name, as f32 bits.
     pub fn weight(&self, name: &str) -> Option<Vec<u32>> {
         let b = self.train.engine.find(name)?;
@@ -226,6 +231,11 @@ impl Answerer {
     /// The outputs of the last answer, row by row.
     pub fn outputs(&self) -> impl Iterator<Item = f32> + '_ {
         self.side.engine.words(self.output)[..self.count].iter().map(|w| f32::from_bits(*w))
+    }
+
+    /// Native calls so far, those of all threads together.
+    pub fn calls(&self) -> u64 {
+        self.side.engine.calls()
     }
 
     pub fn mean_absolute(&self) -> f64 {

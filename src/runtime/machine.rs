@@ -137,6 +137,11 @@ impl Machine {
         &self.program
     }
 
+    /// Native calls so far, those of all threads together.
+    pub fn calls(&self) -> u64 {
+        self.pool.calls + self.pool.shared.done.load(Ordering::Acquire)
+    }
+
     fn memory(&self, buffer: usize) -> &Memory {
         self.outside[buffer].as_ref().unwrap_or_else(|| panic!("invariant broken: buffer {buffer} is from outside"))
     }
@@ -175,13 +180,14 @@ struct Shared {
     job: Mutex<Option<Job>>,
     /// The number of the step; a worker runs when it grows.
     turn: AtomicU64,
+    /// The native calls from which workers have returned, of all steps.
     done: AtomicU64,
     closing: AtomicBool,
     barrier: Barrier,
     parked: Vec<AtomicBool>,
 }
 
-// SAFETY: a job's pointers are dereferenced only between `turn` growing and `done` reaching the number of workers; in that
+// SAFETY: a job's pointers are dereferenced only between `turn` growing and `done` growing by the number of workers; in that
 // time the machine that owns the memory is borrowed by `run`.
 unsafe impl Send for Shared {}
 // SAFETY: as above; all other fields are Sync by themselves.
@@ -191,6 +197,8 @@ unsafe impl Sync for Shared {}
 struct Pool {
     shared: Arc<Shared>,
     workers: Vec<(Thread, JoinHandle<()>)>,
+    /// The native calls of the thread that runs the steps.
+    calls: u64,
 }
 
 /// Turns of the waiting loop before a worker parks: some tens of microseconds, longer than the gap between two steps.
@@ -224,14 +232,14 @@ impl Pool {
                 let _ = h.join();
             });
         }
-        Pool { shared, workers }
+        Pool { shared, workers, calls: 0 }
     }
 
     fn run(&mut self, job: Job) {
         let workers = self.workers.len() as u64;
+        let all_done = self.shared.done.load(Ordering::Relaxed) + workers;
         if workers > 0 {
             *self.shared.job.lock().unwrap_or_else(|e| e.into_inner()) = Some(job);
-            self.shared.done.store(0, Ordering::Relaxed);
             self.shared.turn.fetch_add(1, Ordering::SeqCst);
             for (i, (thread, _)) in self.workers.iter().enumerate() {
                 if self.shared.parked[i + 1].load(Ordering::SeqCst) {
@@ -240,8 +248,9 @@ impl Pool {
             }
         }
         call(&job, 0, workers + 1, &self.shared.barrier);
+        self.calls += 1;
         let mut spins = 0u32;
-        while self.shared.done.load(Ordering::Acquire) < workers {
+        while self.shared.done.load(Ordering::Acquire) < all_done {
             spins += 1;
             if spins < SPINS { std::hint::spin_loop() } else { std::thread::yield_now() }
         }
