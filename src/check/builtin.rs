@@ -273,9 +273,7 @@ impl Elaborator<'_> {
     fn list_of_tensors(&mut self, name: &str, v: &Val, span: Span) -> Res<Vec<Tensor>> {
         match &v.kind {
             ValKind::List(items) if !items.is_empty() => items.iter().map(|i| self.expect_tensor(i)).collect(),
-            _ => {
-                Err(errors::wrong_type(self.blame(span), &format!("branches for `{name}`, as from `fork {{ … }}`"), v))
-            }
+            _ => Err(errors::no_branches(self.blame(span), name, v)),
         }
     }
 
@@ -373,7 +371,7 @@ impl Elaborator<'_> {
         let mut items = Vec::new();
         for stmt in &t.body {
             if !matches!(stmt.kind, StmtKind::Expr(_)) {
-                return Err(errors::not_a_statement(self.blame(stmt.span), "the branches of a fork"));
+                return Err(errors::not_a_statement(self.blame(stmt.span), "branches"));
             }
             let one = super::value::Template { body: vec![stmt.clone()], vars: t.vars.clone(), span: stmt.span };
             items.push(self.apply_func(&Func::Template(Rc::new(one)), vec![x.clone()], stmt.span)?);

@@ -3,6 +3,7 @@
 //! In: the place and the facts. Out: a diagnostic. Invariant: a code is made in one function only, or in functions that
 //! tell variants of the same mistake.
 
+use super::library::helps;
 use super::names::nearest;
 use super::value::{Kind, Tensor, Val, describe_axes, describe_extents};
 use crate::base::{Diagnostic, Extent, Span};
@@ -20,9 +21,14 @@ fn suggest(d: Boxed, name: &str, span: Span, candidates: &[&str]) -> Boxed {
     }
 }
 
+/// With what the library says against this case of an error.
+fn helped(d: Diagnostic, case: &str) -> Boxed {
+    Box::new(helps(case).fold(d, |d, text| d.note(text)))
+}
+
 pub fn no_model(span: Span) -> Boxed {
     let d = error("E0004", span, "no model defined".into(), "this file ends without a `model`".into());
-    Box::new((*d).note("write `model NAME  x: [4] -> logits[3] { x -> dense(3) }`"))
+    Box::new((*d).note("write `model NAME  x: [4] -> logits[3] { x -> … }`; `nnc lib` lists the layers"))
 }
 
 pub fn unknown_layer(span: Span, name: &str, candidates: &[&str]) -> Boxed {
@@ -59,7 +65,9 @@ pub fn missing_setting(span: Span, owner: &str, name: &str) -> Boxed {
     Box::new((*d).note(format!("write `{owner}({name} = …)`")))
 }
 
+/// The example to type is the library's where it has one.
 pub fn missing_entry(span: Span, owner: &str, name: &str, example: &str) -> Boxed {
+    let example = helps(&format!("E0104 {name}")).next().unwrap_or(example);
     let d = error("E0104", span, format!("{owner} does not say its `{name}`"), format!("`{name}` is missing"));
     Box::new((*d).note(format!("write `{example}` in its body")))
 }
@@ -70,6 +78,10 @@ pub fn wrong_type(span: Span, expected: &str, found: &Val) -> Boxed {
 
 pub fn wrong_type_words(span: Span, expected: &str, found: &str) -> Boxed {
     error("E0105", span, format!("expected {expected}, found {found}"), format!("expected {expected}"))
+}
+
+pub fn no_branches(span: Span, owner: &str, found: &Val) -> Boxed {
+    helped(*wrong_type(span, &format!("branches for `{owner}`"), found), "E0105 branches")
 }
 
 pub fn number_as_string(span: Span, text: &str) -> Boxed {
@@ -85,7 +97,7 @@ pub fn undefined(span: Span, name: &str, candidates: &[&str]) -> Boxed {
 pub fn cycle(span: Span, path: &[String]) -> Boxed {
     let first = path.first().cloned().unwrap_or_default();
     let d = error("E0107", span, format!("`{first}` contains itself"), "the circle closes here".into());
-    Box::new((*d).note(format!("the way round: {}", path.join(" → "))).note("repeat layers with `repeat(n) { … }`"))
+    helped((*d).note(format!("the way round: {}", path.join(" → "))), "E0107")
 }
 
 pub fn missing_unit(span: Span, what: &str, fixed: &str) -> Boxed {
@@ -125,11 +137,11 @@ pub fn rank_differs(span: Span, owner: &str, wanted: &str, found: &Tensor) -> Bo
     let shape = describe_axes(found);
     let d = error("E0302", span, format!("`{owner}` takes {wanted}, gets {shape}"), format!("gets {shape}"));
     let flat: Option<u64> = found.own_axes().iter().map(|a| a.extent.fixed()).try_fold(1u64, |n, e| n.checked_mul(e?));
-    match flat {
-        Some(n) if found.own_axes().len() > 1 => {
+    match (flat, helps("E0302").next()) {
+        (Some(n), Some(layer)) if found.own_axes().len() > 1 => {
             let start = Span { end: span.start, ..span };
-            let d = (*d).note(format!("`flatten` makes {shape} into [{n}]"));
-            Box::new(d.fix(format!("flatten {shape} to [{n}] first"), start, "flatten -> "))
+            let d = (*d).note(format!("`{layer}` makes {shape} into [{n}]"));
+            Box::new(d.fix(format!("put `{layer}` before it: {shape} becomes [{n}]"), start, format!("{layer} -> ")))
         }
         _ => d,
     }
@@ -197,15 +209,14 @@ pub fn kind_differs(span: Span, owner: &str, wanted: &Kind, found: &Kind) -> Box
     let d = error("E0310", span, format!("`{owner}` takes {wanted}, gets {found}"), format!("this is {found}"));
     let twice = (wanted, found) == (&Kind::Logits, &Kind::Prob);
     let d = if twice { Box::new((*d).fix("leave it out", span, "")) } else { d };
-    let note = match (wanted, found) {
-        (Kind::Logits, Kind::Prob) => "softmax would be applied twice: leave out the `softmax` before it",
-        (Kind::Class(_), _) => {
-            "class indices are `class(K)` fields; for one-hot rows or distributions use the `soft_` form of the loss"
+    match (wanted, found) {
+        (Kind::Logits, Kind::Prob) => helped(*d, "E0310 probabilities"),
+        (Kind::Class(_), _) => helped((*d).note("class indices are `class(K)` fields"), "E0310 distributions"),
+        (_, Kind::Class(_)) => {
+            helped((*d).note("`one_hot` in the data makes rows of 0 and 1 of them"), "E0310 classes")
         }
-        (_, Kind::Class(_)) => "class indices fit `cross_entropy`; `one_hot` in the data makes rows of 0 and 1",
-        _ => "",
-    };
-    if note.is_empty() { d } else { Box::new((*d).note(note)) }
+        _ => d,
+    }
 }
 
 pub fn mixed_types(span: Span, tensors: &[Tensor]) -> Boxed {
@@ -221,7 +232,7 @@ pub fn not_differentiable(span: Span, op: &str) -> Boxed {
         format!("`{op}` has no gradient, and the loss depends on weights through it"),
         "the gradient stops here".into(),
     );
-    Box::new((*d).note("use a smooth form such as softmax, or `stop_gradient` where no gradient is wanted"))
+    helped((*d).note("use a smooth form of it, or `stop_gradient` where no gradient is wanted"), "E0312")
 }
 
 pub fn expands(span: Span, n: f64) -> Boxed {

@@ -13,3 +13,10 @@ pub const FILES: [(&str, &str); 7] = [
     ("lib/optimizers.nn", include_str!("../../lib/optimizers.nn")),
     ("lib/schedules.nn", include_str!("../../lib/schedules.nn")),
 ];
+
+/// What the library says against an error: the texts of the lines `// Helps E0302: …` above its definitions. `case` tells
+/// apart the variants of one code (`// Helps E0104 loss: …`). So a message can name what to use, and the compiler need not.
+pub fn helps(case: &str) -> impl Iterator<Item = &'static str> {
+    let line = move |l: &'static str| l.strip_prefix("// Helps ")?.split_once(": ").filter(|(c, _)| *c == case);
+    FILES.into_iter().flat_map(|(_, text)| text.lines()).filter_map(line).map(|(_, text)| text)
+}

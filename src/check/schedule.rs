@@ -53,9 +53,9 @@ impl Elaborator<'_> {
             None if matches!(e.kind, ExprKind::Number { .. }) && last => Val::number(1.0, e.span),
             None => {
                 let d = errors::missing_setting(self.blame(e.span), "this piece", "a length");
-                return Err(Box::new(
-                    (*d).note("a piece runs for a number of steps or epochs: `ramp(0 .. 0.1, 200 steps)`"),
-                ));
+                let name = call.map_or("NAME".to_string(), |c| c.callee.text);
+                let example = format!("a piece runs for a number of steps or epochs: `{name}(0 .. 0.1, 200 steps)`");
+                return Err(Box::new((*d).note(example)));
             }
         };
         let end = self.elementwise("add", &[start.clone(), length.clone()], e.span)?;

@@ -104,6 +104,8 @@ pub enum Stop {
     Plateau {
         part: String,
         metric: String,
+        /// True for a loss, of which less is better.
+        falls: bool,
         epochs: u64,
     },
 }

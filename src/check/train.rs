@@ -64,8 +64,8 @@ impl Elaborator<'_> {
                 .map(|e| e.0.clone())
                 .ok_or_else(|| errors::missing_entry(at, &format!("`train {}`", name.text), n, example))
         };
-        let loss = required("loss", "loss = cross_entropy")?;
-        let optimizer = required("optimizer", "optimizer = adam(lr = 1e-3)")?;
+        let loss = required("loss", "loss = …")?;
+        let optimizer = required("optimizer", "optimizer = …")?;
         let stop = self.stops(&required("stop", "stop = 10 epochs")?)?;
         let batch = self.whole(&entries, "batch", 32.0, 1.0)?;
         let seed = self.whole(&entries, "seed", 0.0, 0.0)?;
@@ -189,7 +189,8 @@ impl Elaborator<'_> {
         let (part, metric) = self.part_metric(&what.value)?;
         match &long.value.kind {
             ExprKind::Number { value, unit: Some(Unit::Epochs), .. } => {
-                Ok(Stop::Plateau { part, metric, epochs: *value as u64 })
+                let falls = metric == "loss" || self.items.defs.get(&metric).is_some_and(|d| d.kind == DefKind::Loss);
+                Ok(Stop::Plateau { part, metric, falls, epochs: *value as u64 })
             }
             ExprKind::Number { value, unit: None, .. } => {
                 Err(errors::missing_unit(long.value.span, "the patience", &format!("{value} epochs")))
@@ -214,16 +215,12 @@ impl Elaborator<'_> {
             }
             return Ok((part.clone(), metric.text.clone()));
         }
-        Err(errors::wrong_type_words(e.span, "a metric of a part, such as `test.accuracy`", "something else"))
+        Err(errors::wrong_type_words(e.span, "a metric of a part, such as `test.loss`", "something else"))
     }
 
     fn expectation(&mut self, e: &Expr) -> Res<Expect> {
         let ExprKind::Binary(left, rest) = &e.kind else {
-            return Err(errors::wrong_type_words(
-                e.span,
-                "a comparison such as `test.accuracy >= 0.9`",
-                "something else",
-            ));
+            return Err(errors::wrong_type_words(e.span, "a comparison such as `test.loss < 0.1`", "something else"));
         };
         let (part, metric) = self.part_metric(left)?;
         let [(op, _, right)] = rest.as_slice() else {

@@ -44,7 +44,7 @@ pub enum Command {
     #[command(after_help = "Examples:\n  nnc explain E0404\n  nnc explain")]
     Explain(ExplainArgs),
     /// Show a definition of the standard library
-    #[command(after_help = "Examples:\n  nnc lib dense\n  nnc lib")]
+    #[command(after_help = "Examples:\n  nnc lib csv\n  nnc lib")]
     Lib(LibArgs),
     /// Measure a model's step
     #[command(after_help = "Examples:\n  nnc bench models/bench/mlp.nn --mode train --start mlp.safetensors")]

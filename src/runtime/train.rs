@@ -252,10 +252,10 @@ impl<'a> Run<'a> {
         Ok(totals.iter().map(|t| t.mean()).collect())
     }
 
-    /// Counts epochs without improvement. A loss or an error gets better downwards, everything else upwards.
+    /// Counts epochs without improvement. A loss gets better downwards, everything else upwards.
     fn plateau(&mut self, train: &[f64], valid: Option<&[f64]>) -> Result<Option<Ended>, Box<Diagnostic>> {
         for i in 0..self.spec.stop.len() {
-            let Stop::Plateau { part, metric, epochs } = &self.spec.stop[i] else { continue };
+            let Stop::Plateau { part, metric, falls, epochs } = &self.spec.stop[i] else { continue };
             let index = self.steps.figures().iter().position(|f| f == metric).expect("checked before the first epoch");
             let value = match (part.as_str(), valid) {
                 ("train", _) => train[index],
@@ -263,7 +263,7 @@ impl<'a> Run<'a> {
                 _ => self.evaluate(&self.parts.test)?[index],
             };
             let (best, since) = &mut self.best[i];
-            let better = if falls(metric) { value < *best } else { value > *best };
+            let better = if *falls { value < *best } else { value > *best };
             if better || best.is_nan() {
                 (*best, *since) = (value, 0);
             } else {
@@ -297,11 +297,6 @@ impl<'a> Run<'a> {
         let (epochs, steps, elapsed) = (self.at.epoch, self.at.step, self.begun.elapsed());
         Ok(Outcome { epochs, steps, ended, elapsed, figures, parts, missed })
     }
-}
-
-/// True for figures of which less is better.
-fn falls(metric: &str) -> bool {
-    ["loss", "error", "mse", "mae", "perplexity"].iter().any(|word| metric.contains(word))
 }
 
 fn kept(value: f64, expect: &Expect) -> bool {

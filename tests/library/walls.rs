@@ -4,6 +4,7 @@ use nnc::base::{FileId, SourceMap};
 use nnc::check::{Checked, check, library};
 use nnc::driver::pipeline::differentiate;
 use nnc::graph::print::print;
+use nnc::ops;
 use nnc::syntax::{self, ast};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -152,8 +153,8 @@ fn graphs(names: &BTreeSet<String>) -> String {
     format!("{}\n{}", print(&training), print(&first)).replace("_x", "")
 }
 
-#[test]
-fn the_compiler_knows_no_name_of_the_library() {
+/// The names that `lib/` defines.
+fn library_names() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for (_, text) in library::FILES {
         for line in text.lines() {
@@ -163,8 +164,73 @@ fn the_compiler_knows_no_name_of_the_library() {
             }
         }
     }
+    assert!(names.len() > 50, "the library has many definitions");
+    names
+}
+
+#[test]
+fn the_compiler_knows_no_name_of_the_library() {
+    let mut names = library_names();
     // `step` is also the number of the step, a word of the language.
     names.remove("step");
-    assert!(names.len() > 50, "the library has many definitions");
     assert_eq!(graphs(&BTreeSet::new()), graphs(&names));
+}
+
+/// The string literals of a source file, without those of its comments.
+fn literals(text: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(['"', '\'', '/']) {
+        let (before, from) = rest.split_at(at);
+        rest = &from[1..];
+        if from.starts_with("//") {
+            rest = from.split_once('\n').map_or("", |(_, after)| after);
+        } else if from.starts_with('\'') {
+            // A character, which may be a quote; else a lifetime.
+            let mut chars = rest.chars();
+            let first = chars.next().unwrap_or(' ');
+            if first == '\\' {
+                rest = chars.as_str().get(1..).and_then(|r| r.split_once('\'')).map_or("", |(_, after)| after);
+            } else if chars.next() == Some('\'') {
+                rest = chars.as_str();
+            }
+        } else if from.starts_with('"') {
+            let raw = before.ends_with('r') || before.ends_with('#');
+            let hashes = before.len() - before.trim_end_matches('#').len();
+            let close = format!("\"{}", "#".repeat(hashes));
+            let escapes = |i: usize| rest[..i].len() - rest[..i].trim_end_matches('\\').len();
+            let closes = |(i, _): &(usize, &str)| raw || escapes(*i).is_multiple_of(2);
+            let end = rest.match_indices(close.as_str()).find(closes).map_or(rest.len(), |(i, _)| i);
+            out.push(rest[..end].to_string());
+            rest = rest.get(end + close.len()..).unwrap_or("");
+        }
+    }
+    out
+}
+
+#[test]
+fn literals_are_found_between_comments_and_characters() {
+    let text = r##"a("x\"y", 'q', '"', '\'', &'a str) // "no"
+        + r#"raw " one"# + "last""##;
+    assert_eq!(literals(text), ["x\\\"y", "raw \" one", "last"]);
+}
+
+/// Messages too: what helps against an error, the library says itself (`// Helps E0302: …`).
+#[test]
+fn no_text_of_the_compiler_names_what_the_library_defines() {
+    let mut names = library_names();
+    // Operators of the graph have names of their own, some the same; and these are words of English and of the language.
+    let operators = ops::table().iter().map(|op| op.name());
+    for word in operators.chain(["step", "value", "constant", "zeros", "ones"]) {
+        names.remove(word);
+    }
+    let mut wrong = Vec::new();
+    for (path, text) in sources() {
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for literal in literals(text) {
+            let words = literal.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+            wrong.extend(words.filter(|w| names.contains(*w)).map(|w| format!("{}: {w}: {literal}", shown(&path))));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
