@@ -1,5 +1,7 @@
 //! The models of the repository: each checks, trains, and keeps its promises.
 
+mod stages;
+
 use std::path::Path;
 use std::process::{Command, Output};
 

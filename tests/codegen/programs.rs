@@ -299,3 +299,12 @@ fn the_text_of_a_program_is_the_same_every_time() {
     let texts = || compile(&program, &options).map(|c| (c.clif().to_string(), c.asm().to_string()));
     assert_eq!(texts(), texts());
 }
+
+/// The text before the back end, which the processor does not change; the calling convention is that of the system.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_kernel_beside_its_instructions() {
+    let program = elementwise(ScalarOp::Mul, &[F, F], Extent::Sym(0), LoopKind::Vector { width: 4 });
+    let compiled = compile(&program, &Options { text: true, ..Options::default() }).unwrap();
+    insta::assert_snapshot!(format!("{}\n{}", nnc::loops::print::print(&program), compiled.clif()));
+}
