@@ -132,6 +132,27 @@ fn innermost(function: &str) -> Vec<String> {
     inner.map(|(start, end)| blocks[*start..=*end].concat()).collect()
 }
 
+/// Columns one by one: what the test below looks for, and what it does not.
+#[test]
+fn single_floats_are_found_in_loops() {
+    let singles = |kind: &str| {
+        let text = format!(
+            "program p(N)\nbuffer @x f32[N] outside\nkernel k {{\n{kind} i0 < N {{\n%0 = load @x[i0]\n\
+             %1 = mul %0, %0\nstore @x[i0] = %1\n}}\n}}\n"
+        );
+        let program = loops::parse::parse(&text).unwrap();
+        loops::verify::verify(&program).unwrap();
+        let options = nnc::codegen::Options { text: true, ..Default::default() };
+        let code = compile::native(&program, &options).unwrap();
+        let found = innermost(code.asm().split("\n\n").next().unwrap());
+        found.iter().map(|text| text.lines().any(|l| computes(l, "ss"))).collect::<Vec<_>>()
+    };
+    assert!(singles("parallel").iter().all(|single| *single));
+    // Whole vectors first, at the end what is left over.
+    let vector = singles("vector(4)");
+    assert_eq!((vector.first(), vector.last()), (Some(&false), Some(&true)));
+}
+
 #[test]
 fn every_hot_loop_is_packed() {
     for name in ["mlp", "mlp_wide"] {
