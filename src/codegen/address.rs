@@ -10,7 +10,7 @@ use crate::loops::ir::*;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, Value, types};
 
-/// How the four lanes of a vector access lie in memory.
+/// How the lanes of a vector access lie in memory.
 enum Lay {
     Together,
     Scattered,
@@ -194,7 +194,7 @@ impl<'a> Emitter<'a, '_> {
             }
         }
         match i32::try_from(constant) {
-            // Reserve room for the three other lanes of a vector.
+            // Reserve room for the other lanes of a vector.
             Ok(small) if small < i32::MAX - 64 => (base, small),
             _ => (self.plus(base, constant), 0),
         }
@@ -244,7 +244,8 @@ impl<'a> Emitter<'a, '_> {
             (Some(Lay::Together), None) => {
                 let at = self.address(site, coord, 0);
                 let (base, offset) = self.guard(even, at);
-                self.b.ins().load(vector_type(dtype), memory(), base, offset)
+                let ty = vector_type(dtype, self.lanes_now());
+                self.b.ins().load(ty, memory(), base, offset)
             }
             (Some(Lay::Together), Some(bits)) => self.load_partly(site, dtype, bits, coord),
             (_, bits) => self.load_lanes(site, dtype, even, bits, coord),
@@ -253,11 +254,12 @@ impl<'a> Emitter<'a, '_> {
 
     /// One instruction where all lanes are wanted (the inside of an image), else lane by lane (its border).
     fn load_partly(&mut self, site: usize, dtype: DType, bits: Value, coord: &Coord) -> Value {
-        let ty = vector_type(dtype);
+        let lanes = self.lanes_now();
+        let ty = vector_type(dtype, lanes);
         let [whole, part, done] = [0; 3].map(|_| self.b.create_block());
         let result = self.b.append_block_param(done, ty);
         let (base, offset) = self.address(site, coord, 0);
-        let all = self.b.ins().icmp_imm_s(IntCC::Equal, bits, 15);
+        let all = self.b.ins().icmp_imm_s(IntCC::Equal, bits, (1 << lanes) - 1);
         self.b.ins().brif(all, whole, &[], part, &[]);
         self.b.switch_to_block(whole);
         let value = self.b.ins().load(ty, memory(), base, offset);
@@ -279,7 +281,7 @@ impl<'a> Emitter<'a, '_> {
         coord: &Coord,
     ) -> Value {
         let mut out = None;
-        for lane in 0..4 {
+        for lane in 0..self.lanes_now() {
             let at = self.address(site, coord, lane);
             let mask = match bits {
                 Some(bits) => Some(self.b.ins().band_imm_u(bits, 1 << lane)),
@@ -289,13 +291,16 @@ impl<'a> Emitter<'a, '_> {
             let value = self.b.ins().load(scalar_type(dtype), memory(), base, offset);
             out = Some(self.insert(out, dtype, value, lane));
         }
-        out.expect("four lanes were read")
+        out.expect("every lane was read")
     }
 
     /// Puts a scalar into a lane of a vector that is made by the first one.
     pub fn insert(&mut self, vector: Option<Value>, dtype: DType, value: Value, lane: usize) -> Value {
         match vector {
-            None => self.b.ins().splat(vector_type(dtype), value),
+            None => {
+                let ty = vector_type(dtype, self.lanes_now());
+                self.b.ins().splat(ty, value)
+            }
             Some(vector) => self.b.ins().insertlane(vector, value, lane as u8),
         }
     }
@@ -321,7 +326,7 @@ impl<'a> Emitter<'a, '_> {
                 }
                 _ => {
                     let value = self.fetch_vector(value, &coord);
-                    for lane in 0..4 {
+                    for lane in 0..self.lanes_now() {
                         let (base, offset) = self.address(site, &coord, lane);
                         let element = self.b.ins().extractlane(value, lane as u8);
                         self.b.ins().store(memory(), element, base, offset);

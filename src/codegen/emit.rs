@@ -3,8 +3,8 @@
 //! In: a kernel and the loops that are open around a statement. Out: instructions. Invariant: a value has one copy for each
 //! combination of the replicated loops that it depends on, so what copies share is computed once.
 //!
-//! A *dimension* is a loop of which several iterations are written side by side: the rows of a jam, or the groups of four
-//! lanes of a vector. A *mask* is a set of dimensions, a *coordinate* an iteration of each.
+//! A *dimension* is a loop of which several iterations are written side by side: the rows of a jam, or the registers of
+//! a vector. A *mask* is a set of dimensions, a *coordinate* an iteration of each.
 
 use super::analysis::{Facts, Linear, linear};
 use super::lanes::{Lanes, splat_constant};
@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 pub struct Dim {
     pub var: Var,
     pub count: usize,
-    /// 1 for a jam, 4 for a vector.
+    /// 1 for a jam, the lanes of a register for a vector.
     pub lanes: usize,
 }
 
@@ -30,7 +30,7 @@ pub const MAX_DIMS: usize = 4;
 /// The place in each dimension.
 pub type Coord = [usize; MAX_DIMS];
 
-/// The copies of a value and, where vectors need them, four equal lanes of each.
+/// The copies of a value and, where vectors need them, equal lanes of each.
 #[derive(Clone, Default, Debug)]
 pub struct Slot {
     pub copies: Vec<Value>,
@@ -74,6 +74,8 @@ pub struct Emitter<'a, 'f> {
     pub kernel: &'a Kernel,
     pub facts: &'a Facts,
     pub entry: Entry,
+    /// The lanes of the widest vector register.
+    pub native: usize,
     pub dims: Vec<Dim>,
     pub masks: Vec<Mask>,
     /// True where a vector needs this value, which is the same in all lanes.
@@ -99,8 +101,9 @@ pub fn scalar_type(dtype: DType) -> Type {
     }
 }
 
-pub fn vector_type(dtype: DType) -> Type {
-    if dtype == DType::F32 { types::F32X4 } else { types::I32X4 }
+pub fn vector_type(dtype: DType, lanes: usize) -> Type {
+    let lane = if dtype == DType::F32 { types::F32 } else { types::I32 };
+    lane.by(lanes as u32).expect("vectors have up to 16 lanes")
 }
 
 /// Gives every load and store of a kernel a site, with its buffer's start as the base.
@@ -143,6 +146,11 @@ impl<'a> Emitter<'a, '_> {
         self.dims.iter().position(|d| d.lanes > 1).map_or(0, |d| 1 << d)
     }
 
+    /// The lanes of the open vector, or of the widest one.
+    pub fn lanes_now(&self) -> usize {
+        self.dims.iter().map(|d| d.lanes).find(|&l| l > 1).unwrap_or(self.native)
+    }
+
     /// All coordinates of the dimensions in `mask`, the first dimension slowest.
     pub fn coords(&self, mask: Mask) -> Vec<Coord> {
         let mut out = vec![[0; MAX_DIMS]];
@@ -166,7 +174,7 @@ impl<'a> Emitter<'a, '_> {
         self.masks[val.0 as usize] & self.vector_bit() != 0
     }
 
-    /// The copy of `val` at `coord`: four lanes if it differs among lanes, else one element.
+    /// The copy of `val` at `coord`: a vector if it differs among lanes, else one element.
     pub fn fetch(&mut self, val: Val, coord: &Coord) -> Value {
         if let Inst::Const { value, dtype } = self.kernel.insts[val.0 as usize] {
             return self.number(value, dtype);
@@ -180,21 +188,22 @@ impl<'a> Emitter<'a, '_> {
         }
     }
 
-    /// Four lanes of `val` at `coord`.
+    /// The lanes of `val` at `coord`.
     pub fn fetch_vector(&mut self, val: Val, coord: &Coord) -> Value {
         if let Inst::Const { value, dtype } = self.kernel.insts[val.0 as usize] {
             let word = match dtype {
                 DType::Bool => (value != 0.0) as u32 * u32::MAX,
                 _ => constant_word(value, dtype),
             };
-            return splat_constant(self.b, vector_type(dtype), word);
+            return splat_constant(self.b, vector_type(dtype, self.lanes_now()), word);
         }
         if self.is_vector(val) {
             return self.fetch(val, coord);
         }
         let place = self.rank(self.masks[val.0 as usize], coord);
         let ready = self.slots[val.0 as usize].as_ref().and_then(|s| s.splats.get(place).copied());
-        ready.unwrap_or_else(|| {
+        let lanes = self.lanes_now() as u32;
+        ready.filter(|&r| self.b.func.dfg.value_type(r).lane_count() == lanes).unwrap_or_else(|| {
             let scalar = self.fetch(val, coord);
             self.splat(self.dtype(val), scalar)
         })
@@ -211,7 +220,8 @@ impl<'a> Emitter<'a, '_> {
 
     pub fn splat(&mut self, dtype: DType, scalar: Value) -> Value {
         let scalar = if dtype == DType::Bool { self.b.ins().bmask(types::I32, scalar) } else { scalar };
-        self.b.ins().splat(vector_type(dtype), scalar)
+        let ty = vector_type(dtype, self.lanes_now());
+        self.b.ins().splat(ty, scalar)
     }
 
     /// Records the copies of `val`, with their splats where a vector will want them.
@@ -283,11 +293,12 @@ impl<'a> Emitter<'a, '_> {
             })
             .collect();
         let first = self.dtype(args[0]);
-        self.apply(op, first, vector, &operands)
+        let lanes = if vector { self.lanes_now() } else { 1 };
+        self.apply(op, first, lanes, &operands)
     }
 
-    pub fn apply(&mut self, op: ScalarOp, first: DType, vector: bool, args: &[Operand<Value, Value>]) -> Value {
-        match apply(&mut Lanes { b: self.b, vector }, op, first, args) {
+    pub fn apply(&mut self, op: ScalarOp, first: DType, lanes: usize, args: &[Operand<Value, Value>]) -> Value {
+        match apply(&mut Lanes { b: self.b, lanes: lanes as u32 }, op, first, args) {
             Operand::Word(value) | Operand::Truth(value) => value,
         }
     }

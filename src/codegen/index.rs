@@ -1,10 +1,10 @@
 //! Indices as values: positions, quotients, remainders, and whether an index is in range.
 //!
-//! In: affine forms. Out: I32 and truth values, one element or four lanes. Invariant: the same numbers as arithmetic in 64
+//! In: affine forms. Out: I32 and truth values, one element or the lanes of a vector. Invariant: the same numbers as arithmetic in 64
 //! bits; short cuts are taken only where the range of the index shows that they are exact.
 
 use super::analysis::Coefficient;
-use super::emit::{Coord, Emitter};
+use super::emit::{Coord, Emitter, vector_type};
 use super::lanes::{splat_constant, vector_constant};
 use crate::base::{DType, Extent};
 use crate::loops::ir::*;
@@ -20,7 +20,7 @@ impl Emitter<'_, '_> {
         self.b.ins().ireduce(types::I32, wide)
     }
 
-    /// Four positions in I32, where arithmetic modulo 2^32 gives the lower half of what 64 bits would.
+    /// Positions in I32, where arithmetic modulo 2^32 gives the lower half of what 64 bits would.
     fn vector_index(&mut self, index: &Affine, coord: &Coord) -> Value {
         let vector = self.vector_bit();
         let (mut even, mut steps, mut uneven) = (Affine { terms: vec![], constant: index.constant }, 0i64, Vec::new());
@@ -39,16 +39,17 @@ impl Emitter<'_, '_> {
         }
         let first = self.affine(&even, coord, 0);
         let first = self.b.ins().ireduce(types::I32, first);
-        let mut sum = self.b.ins().splat(types::I32X4, first);
+        let ty = vector_type(DType::I32, self.lanes_now());
+        let mut sum = self.b.ins().splat(ty, first);
         if steps != 0 {
-            let words = [0, 1, 2, 3].map(|lane| steps.wrapping_mul(lane) as u32);
-            let steps = vector_constant(self.b, types::I32X4, words);
+            let words: Vec<u32> = (0..i64::from(ty.lane_count())).map(|lane| steps.wrapping_mul(lane) as u32).collect();
+            let steps = vector_constant(self.b, ty, &words);
             sum = self.b.ins().iadd(sum, steps);
         }
         for (factor, val) in uneven {
             let mut value = self.fetch(val, coord);
             if factor != 1 {
-                let factor = splat_constant(self.b, types::I32X4, factor as u32);
+                let factor = splat_constant(self.b, ty, factor as u32);
                 value = self.b.ins().imul(value, factor);
             }
             sum = self.b.ins().iadd(sum, value);
@@ -61,11 +62,11 @@ impl Emitter<'_, '_> {
             return self.divide(index, by, rem, coord, 0);
         }
         let mut out = None;
-        for lane in 0..4 {
+        for lane in 0..self.lanes_now() {
             let value = self.divide(index, by, rem, coord, lane);
             out = Some(self.insert(out, DType::I32, value, lane));
         }
-        out.expect("four lanes were divided")
+        out.expect("every lane was divided")
     }
 
     /// Floor division by a constant: shifts for powers of two, else by multiplication with 2^64 / by rounded up, which is
@@ -112,16 +113,17 @@ impl Emitter<'_, '_> {
         if low >= i128::from(i32::MIN) && high <= i128::from(i32::MAX) && extent_fits {
             let index = self.vector_index(index, coord);
             let extent = self.b.ins().ireduce(types::I32, extent);
-            let extent = self.b.ins().splat(types::I32X4, extent);
+            let ty = vector_type(DType::I32, self.lanes_now());
+            let extent = self.b.ins().splat(ty, extent);
             return self.b.ins().icmp(IntCC::UnsignedLessThan, index, extent);
         }
         let mut out = None;
-        for lane in 0..4 {
+        for lane in 0..self.lanes_now() {
             let index = self.affine(index, coord, lane);
             let inside = self.b.ins().icmp(IntCC::UnsignedLessThan, index, extent);
             let inside = self.b.ins().bmask(types::I32, inside);
             out = Some(self.insert(out, DType::I32, inside, lane));
         }
-        out.expect("four lanes were compared")
+        out.expect("every lane was compared")
     }
 }

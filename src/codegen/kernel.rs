@@ -5,7 +5,7 @@
 
 use super::analysis::{Coefficient, Facts};
 use super::emit::{Emitter, Entry, memory, number_sites};
-use super::nest::{Num, Span};
+use super::nest::{Num, Span, step};
 use crate::base::Extent;
 use crate::loops::ir::*;
 use crate::ops::ScalarOp;
@@ -32,15 +32,6 @@ pub fn shared_loop(kernel: &Kernel) -> Option<&Loop> {
     match (loops.next(), loops.next()) {
         (Some(Stmt::Loop(inner)), None) if !matches!(inner.kind, LoopKind::Serial | LoopKind::Lanes) => Some(inner),
         _ => None,
-    }
-}
-
-/// A loop's parts begin at multiples of this.
-fn granule(inner: &Loop) -> i64 {
-    match inner.kind {
-        LoopKind::Parallel { jam } => i64::from(jam.max(1)),
-        LoopKind::Vector { width } => i64::from(width),
-        LoopKind::Serial | LoopKind::Lanes => 1,
     }
 }
 
@@ -81,7 +72,15 @@ fn price(inst: &Inst) -> i64 {
 }
 
 /// Writes the function. `b` stands in an entry block with the three parameters.
-pub fn write(b: &mut FunctionBuilder<'_>, program: &Program, kernel: &Kernel, facts: &Facts, wide: FuncRef) {
+///
+/// `native` is the number of lanes of the widest vector register.
+pub fn write(
+    b: &mut FunctionBuilder<'_>,
+    program: &Program,
+    kernel: &Kernel,
+    facts: &Facts,
+    (native, wide): (usize, FuncRef),
+) {
     let params = b.block_params(b.current_block().expect("a function has an entry block")).to_vec();
     let (mut sites, load_sites, store_sites) = number_sites(program, kernel);
     let symbols = load_symbols(b, program, kernel, &sites, params[0]);
@@ -110,6 +109,7 @@ pub fn write(b: &mut FunctionBuilder<'_>, program: &Program, kernel: &Kernel, fa
         kernel,
         facts,
         entry: Entry { symbols, coefficients, zeros, wide },
+        native,
         dims: Vec::new(),
         masks: vec![0; kernel.insts.len()],
         wanted: vec![false; kernel.insts.len()],
@@ -139,7 +139,7 @@ pub fn write(b: &mut FunctionBuilder<'_>, program: &Program, kernel: &Kernel, fa
 
 /// The iterations of part `part` of `parts`.
 fn part(emitter: &mut Emitter<'_, '_>, shared: &Loop, part: Value, parts: Value) -> Span {
-    let granule = granule(shared);
+    let granule = step(shared, emitter.native);
     let extent = emitter.extent(shared.extent);
     let b = &mut *emitter.b;
     let step = b.ins().imul_imm_s(parts, granule);

@@ -1,6 +1,6 @@
-//! The primitive operations of scalar formulas as Cranelift instructions, on one element or on four.
+//! The primitive operations of scalar formulas as Cranelift instructions, on one element or on the lanes of a vector.
 //!
-//! In: Cranelift values. Out: the same. Invariant: truth values are I8 (0 or 1) for one element and I32X4 (0 or -1) for four;
+//! In: Cranelift values. Out: the same. Invariant: truth values are I8 (0 or 1) for one element and integers (0 or -1) in lanes;
 //! every instruction is the IEEE operation of [`crate::loops::intrinsics::Numbers`].
 
 use crate::loops::intrinsics::Arith;
@@ -10,17 +10,18 @@ use cranelift_frontend::FunctionBuilder;
 
 pub struct Lanes<'x, 'f> {
     pub b: &'x mut FunctionBuilder<'f>,
-    pub vector: bool,
+    /// 1 for one element.
+    pub lanes: u32,
 }
 
-/// Four equal words.
+/// Equal words in all lanes.
 pub fn splat_constant(b: &mut FunctionBuilder<'_>, ty: Type, word: u32) -> Value {
-    let bytes: Vec<u8> = word.to_le_bytes().repeat(4);
+    let bytes: Vec<u8> = word.to_le_bytes().repeat(ty.lane_count() as usize);
     constant(b, ty, bytes)
 }
 
 /// A vector of these words.
-pub fn vector_constant(b: &mut FunctionBuilder<'_>, ty: Type, words: [u32; 4]) -> Value {
+pub fn vector_constant(b: &mut FunctionBuilder<'_>, ty: Type, words: &[u32]) -> Value {
     let bytes = words.iter().flat_map(|w| w.to_le_bytes()).collect();
     constant(b, ty, bytes)
 }
@@ -40,11 +41,11 @@ pub fn bitcast(b: &mut FunctionBuilder<'_>, ty: Type, x: Value) -> Value {
 
 impl Lanes<'_, '_> {
     fn float_type(&self) -> Type {
-        if self.vector { types::F32X4 } else { types::F32 }
+        types::F32.by(self.lanes).expect("vectors have up to 16 lanes")
     }
 
     fn int_type(&self) -> Type {
-        if self.vector { types::I32X4 } else { types::I32 }
+        types::I32.by(self.lanes).expect("vectors have up to 16 lanes")
     }
 
     fn fcmp(&mut self, cc: FloatCC, x: Value, y: Value) -> Value {
@@ -57,11 +58,17 @@ impl Arith for Lanes<'_, '_> {
     type M = Value;
 
     fn float(&mut self, value: f32) -> Value {
-        if self.vector { splat_constant(self.b, types::F32X4, value.to_bits()) } else { self.b.ins().f32const(value) }
+        if self.lanes > 1 {
+            let ty = self.float_type();
+            splat_constant(self.b, ty, value.to_bits())
+        } else {
+            self.b.ins().f32const(value)
+        }
     }
     fn int(&mut self, value: u32) -> Value {
-        if self.vector {
-            splat_constant(self.b, types::I32X4, value)
+        if self.lanes > 1 {
+            let ty = self.int_type();
+            splat_constant(self.b, ty, value)
         } else {
             self.b.ins().iconst(types::I32, i64::from(value))
         }
@@ -161,7 +168,7 @@ impl Arith for Lanes<'_, '_> {
         self.b.ins().fcvt_to_sint_sat(ty, x)
     }
     fn select(&mut self, c: Value, x: Value, y: Value) -> Value {
-        if self.vector {
+        if self.lanes > 1 {
             let ty = self.b.func.dfg.value_type(x);
             let mask = bitcast(self.b, ty, c);
             self.b.ins().bitselect(mask, x, y)
@@ -176,13 +183,13 @@ impl Arith for Lanes<'_, '_> {
         self.b.ins().bor(x, y)
     }
     fn not(&mut self, x: Value) -> Value {
-        if self.vector {
+        if self.lanes > 1 {
             return self.b.ins().bnot(x);
         }
         let one = self.b.ins().iconst(types::I8, 1);
         self.b.ins().bxor(x, one)
     }
     fn truth(&mut self, x: Value) -> Value {
-        if self.vector { self.shr(x, 31) } else { self.b.ins().uextend(types::I32, x) }
+        if self.lanes > 1 { self.shr(x, 31) } else { self.b.ins().uextend(types::I32, x) }
     }
 }

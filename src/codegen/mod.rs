@@ -15,5 +15,6 @@ mod lanes;
 mod module;
 mod nest;
 mod reduce;
+mod wide;
 
-pub use module::{Compiled, Options, compile};
+pub use module::{Compiled, Options, Vectors, compile};

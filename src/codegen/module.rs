@@ -8,6 +8,7 @@
 
 use super::analysis::Facts;
 use super::context::Entry;
+use super::wide::{self, Level};
 use super::kernel::{self, BARRIER, MEETING, SYMBOLS, THREAD, THREADS, constant_memory};
 use crate::base::Diagnostic;
 use crate::loops::ir::Program;
@@ -29,6 +30,45 @@ pub struct Options {
     pub text: bool,
     /// Share a kernel among threads from this much work on; `None`: where it pays.
     pub shared_work: Option<i64>,
+    pub vectors: Vectors,
+}
+
+/// The vector registers that kernels are written for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Vectors {
+    /// The widest of this machine.
+    #[default]
+    Native,
+    /// 128 bits by Cranelift: what every machine has, and the yardstick for the others.
+    Portable,
+    /// 256 bits (AVX2).
+    Avx2,
+    /// 512 bits (AVX-512).
+    Avx512,
+}
+
+impl Vectors {
+    /// Those that this machine can run, the narrowest first.
+    pub fn available() -> Vec<Vectors> {
+        let mut out = vec![Vectors::Portable];
+        if cfg!(target_os = "linux") && Level::Avx2.is_available() {
+            out.push(Vectors::Avx2);
+        }
+        if cfg!(target_os = "linux") && Level::Avx512.is_available() {
+            out.push(Vectors::Avx512);
+        }
+        out
+    }
+
+    /// The wide back end's level; `None` for Cranelift.
+    fn level(self) -> Option<Level> {
+        match self {
+            Vectors::Native => Vectors::available().pop().and_then(Vectors::level),
+            Vectors::Portable => None,
+            Vectors::Avx2 => Some(Level::Avx2),
+            Vectors::Avx512 => Some(Level::Avx512),
+        }
+    }
 }
 
 /// Native code. It stays mapped until the process ends, so that an entry point never dangles.
@@ -75,23 +115,25 @@ fn refused(kernel: &str, why: &str) -> Diagnostic {
 /// Errors: E0801 where the machine lacks what is needed, E0804 where a kernel is too large for the back end.
 pub fn compile(program: &Program, options: &Options) -> Result<Compiled, Diagnostic> {
     let mut builder = JITBuilder::with_isa(target()?, cranelift_module::default_libcall_names());
-    builder.symbol("wide", wide as *const u8);
+    builder.symbol("wide", scalar as *const u8);
     let mut unit = Unit::new(JITModule::new(builder), *options)?;
-    let mut kernels = Vec::new();
+    let (mut kernels, level) = (Vec::new(), options.vectors.level());
     for (number, kernel) in program.kernels.iter().enumerate() {
         let facts = Facts::new(program, kernel);
         let signature = unit.signature(3);
         let wide = unit.wide;
         let name = format!("{number}.{}", kernel.name);
-        let id = unit.define(&name, signature, Linkage::Local, &mut |module, b| {
+        // The few scalars of a step in f64 call a function, which the wide back end does not.
+        let level = level.filter(|_| !facts.types.contains(&crate::base::DType::F64));
+        let id = unit.define(&name, signature, (Linkage::Local, level), &mut |module, b| {
             let wide = module.declare_func_in_func(wide, b.func);
-            kernel::write(b, program, kernel, &facts, wide);
+            kernel::write(b, program, kernel, &facts, (level.map_or(4, Level::lanes), wide));
         })?;
         kernels.push(id);
     }
     let (signature, from) = (unit.signature(1), options.shared_work.unwrap_or(SHARED_WORK));
     let step =
-        unit.define("step", signature, Linkage::Export, &mut |module, b| step(module, b, program, &kernels, from))?;
+        unit.define("step", signature, (Linkage::Export, None), &mut |module, b| step(module, b, program, &kernels, from))?;
     unit.finish(step)
 }
 
@@ -114,7 +156,7 @@ fn target() -> Result<OwnedTargetIsa, Diagnostic> {
 }
 
 /// A scalar function of the step in f64, called by number.
-extern "C" fn wide(op: u64, x: f64, y: f64, z: f64) -> f64 {
+extern "C" fn scalar(op: u64, x: f64, y: f64, z: f64) -> f64 {
     match ScalarOp::ALL.get(op as usize) {
         Some(&op) => number::apply(op, &[x, y, z][..op.arity()]),
         None => f64::NAN,
@@ -156,7 +198,7 @@ impl Unit {
         &mut self,
         name: &str,
         signature: Signature,
-        linkage: Linkage,
+        (linkage, level): (Linkage, Option<Level>),
         write: &mut dyn FnMut(&mut JITModule, &mut FunctionBuilder<'_>),
     ) -> Result<FuncId, Diagnostic> {
         let id = self.module.declare_function(name, linkage, &signature).map_err(|e| refused(name, &e.to_string()))?;
@@ -175,6 +217,21 @@ impl Unit {
         }
         if self.options.text {
             self.clif += &format!("; {name}\n{}\n", self.context.func.display());
+        }
+        if let Some(level) = level {
+            if cfg!(debug_assertions)
+                && let Err(why) = cranelift_codegen::verify_function(&self.context.func, self.module.isa())
+            {
+                panic!("invariant broken: the emitter writes valid functions: {why}");
+            }
+            let written = wide::compile(&self.context.func, level, self.options.text);
+            self.module
+                .define_function_bytes(id, 64, &written.bytes, &[])
+                .map_err(|e| refused(name, &format!("{e:?}")))?;
+            if self.options.text {
+                self.asm += &format!("; {name}\n{}\n", written.text);
+            }
+            return Ok(id);
         }
         self.context.set_disasm(self.options.text);
         self.module

@@ -28,6 +28,37 @@ pub struct Span {
 /// The values that a loop carries: a list of copies for each.
 pub type Carried = Vec<Vec<Value>>;
 
+/// How many iterations of a loop stand side by side where registers hold `native` lanes: as many as the schedule advises,
+/// as far as a contraction's accumulators fit into the registers (there are 16, or 32 of 16 lanes).
+pub fn step(inner: &Loop, native: usize) -> i64 {
+    let sums = inner.body.iter().any(|s| matches!(s, Stmt::Loop(l) if !l.carries.is_empty()));
+    match inner.kind {
+        LoopKind::Parallel { jam } => {
+            let most = match native {
+                16 => 8,
+                8 => 6,
+                _ => 4,
+            };
+            i64::from(jam).min(most).max(1)
+        }
+        LoopKind::Vector { width } => {
+            let most = if sums { i64::from(width).min(2 * native as i64) } else { i64::from(width) };
+            most - most % lanes_of(most, native)
+        }
+        LoopKind::Serial | LoopKind::Lanes => 1,
+    }
+}
+
+/// The lanes of the registers in which `width` elements stand.
+fn lanes_of(width: i64, native: usize) -> i64 {
+    1 << width.min(native as i64).ilog2()
+}
+
+/// The greatest power of two below `n`, at least 1.
+fn previous_power(n: i64) -> i64 {
+    if n <= 2 { 1 } else { 1 << (n - 1).ilog2() }
+}
+
 /// The most statement copies in the body of an unrolled loop.
 const UNROLLED: usize = 48;
 
@@ -46,11 +77,11 @@ impl<'a> Emitter<'a, '_> {
         self.prepare(&sites);
         let room = self.dims.len() < super::emit::MAX_DIMS;
         match inner.kind {
-            LoopKind::Parallel { jam } if jam > 1 && room => self.jam(inner, span, i64::from(jam)),
-            LoopKind::Vector { width }
+            LoopKind::Parallel { jam } if jam > 1 && room => self.jam(inner, span),
+            LoopKind::Vector { .. }
                 if self.vector_bit() == 0 && room && vectorizable(self.kernel, self.facts, &inner.body) =>
             {
-                self.vector(inner, span, i64::from(width));
+                self.vector(inner, span);
             }
             LoopKind::Lanes => self.lanes(inner, span),
             _ => self.serial(inner, span),
@@ -147,28 +178,35 @@ impl<'a> Emitter<'a, '_> {
         }
     }
 
-    /// `jam` iterations side by side, then what is left one by one, or all at once where their number is known.
-    fn jam(&mut self, inner: &'a Loop, span: Span, jam: i64) {
-        let (main, rest) = self.split(span, jam);
-        self.side_by_side(inner, main, jam, 1);
-        if let Some(rest) = rest {
-            let step = rest.total.filter(|_| matches!(rest.low, Num::Fixed(_))).unwrap_or(1).max(1);
-            self.side_by_side(inner, rest, step, 1);
+    /// Iterations side by side, then what is left in fewer, or all at once where their number is known.
+    fn jam(&mut self, inner: &'a Loop, span: Span) {
+        let mut step = step(inner, self.native);
+        let (main, mut rest) = self.split(span, step);
+        self.side_by_side(inner, main, step, 1);
+        while let Some(left) = rest {
+            let known = left.total.filter(|_| matches!(left.low, Num::Fixed(_)));
+            step = known.unwrap_or(previous_power(step)).max(1);
+            let (main, after) = self.split(left, step);
+            self.side_by_side(inner, main, step, 1);
+            rest = after;
         }
     }
 
-    /// Groups of four lanes: `width` elements at a time, then four, then one.
-    fn vector(&mut self, inner: &'a Loop, span: Span, width: i64) {
-        let (main, rest) = self.split(span, width);
-        self.side_by_side(inner, main, width / 4, 4);
-        let Some(rest) = rest else { return };
-        let (fours, ones) = self.split(rest, 4);
-        let groups = fours.total.filter(|_| matches!(fours.low, Num::Fixed(_))).map_or(1, |n| (n / 4).max(1));
-        if width > 4 {
-            self.side_by_side(inner, fours, groups, 4);
+    /// Whole registers side by side, then one register, then ever narrower ones, then single elements.
+    fn vector(&mut self, inner: &'a Loop, span: Span) {
+        let step = step(inner, self.native);
+        let mut lanes = lanes_of(step, self.native);
+        let (main, mut rest) = self.split(span, step);
+        self.side_by_side(inner, main, step / lanes, lanes as usize);
+        if step == lanes {
+            lanes /= 2;
         }
-        if let Some(ones) = ones {
-            self.side_by_side(inner, ones, 1, 1);
+        while let Some(left) = rest {
+            lanes = if lanes < 4 { 1 } else { lanes };
+            let (main, after) = self.split(left, lanes);
+            let known = main.total.filter(|_| lanes > 1 && matches!(main.low, Num::Fixed(_)));
+            self.side_by_side(inner, main, known.map_or(1, |n| (n / lanes).max(1)), lanes as usize);
+            (rest, lanes) = (after, lanes / 2);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Reductions with sixteen accumulators.
 //!
-//! In: `Lanes` loops. Out: four vector accumulators over whole sixteens, a tail in memory, the tree. Invariant: iteration i
+//! In: `Lanes` loops. Out: vector accumulators over whole sixteens, a tail in memory, the tree. Invariant: iteration i
 //! goes to accumulator i % 16, and accumulators are joined as [`crate::ops::Order::Lanes`] says.
 
 use super::analysis::vectorizable;
@@ -28,16 +28,14 @@ impl<'a> Emitter<'a, '_> {
         let main = span.total.map_or_else(|| self.sixteens(span), |n| Num::Fixed(n / whole * whole));
         let total = span.total.map(|n| n / whole * whole);
         let carried = self.whole_sixteens(inner, Span { low: span.low, high: main, total });
-        if total == span.total && total.is_some() {
+        if total == span.total && total.is_some() && self.native == 4 {
             return self.join_vectors(inner, &outer, carried);
         }
         let outer = self.depend_on_carries(inner, 0);
         let sums = self.memory_of(inner, &outer);
         for (slots, copies) in sums.iter().zip(&carried) {
-            for (slot, groups) in slots.iter().zip(copies.chunks(4)) {
-                for (group, &value) in groups.iter().enumerate() {
-                    self.b.ins().store(memory(), value, *slot, 16 * group as i32);
-                }
+            for (slot, groups) in slots.iter().zip(copies.chunks(LANES / self.native)) {
+                self.keep(groups, *slot);
             }
         }
         self.tail(inner, Span { low: main, high: span.high, total: None }, &outer, &sums);
@@ -49,9 +47,9 @@ impl<'a> Emitter<'a, '_> {
         Num::Dyn(self.b.ins().band_imm_s(high, -(LANES as i64)))
     }
 
-    /// Four vectors for each copy of each carry, the group fastest.
+    /// The vectors of each copy of each carry, the group fastest.
     fn whole_sixteens(&mut self, inner: &'a Loop, span: Span) -> Carried {
-        self.dims.push(Dim { var: inner.var, count: LANES / 4, lanes: 4 });
+        self.dims.push(Dim { var: inner.var, count: LANES / self.native, lanes: self.native });
         let saved = self.sites.clone();
         let bit = self.vector_bit();
         let masks = self.depend_on_carries(inner, bit);
@@ -72,7 +70,7 @@ impl<'a> Emitter<'a, '_> {
         let mut out = Carried::new();
         for (carry, &mask) in inner.carries.iter().zip(masks) {
             assert_eq!(self.dtype(carry.init), DType::F32, "invariant broken: lanes hold real numbers");
-            let count = self.coords(mask).len() * if mask & self.vector_bit() != 0 { 4 } else { 1 };
+            let count = self.coords(mask).len();
             let bytes = 4 * LANES as u32;
             let slots = (0..count)
                 .map(|_| {
@@ -90,10 +88,15 @@ impl<'a> Emitter<'a, '_> {
         for ((carry, &mask), slots) in inner.carries.iter().zip(masks).zip(sums) {
             for (slot, coord) in slots.iter().zip(self.coords(mask)) {
                 let value = self.fetch_vector(carry.init, &coord);
-                for group in 0..LANES / 4 {
-                    self.b.ins().store(memory(), value, *slot, 16 * group as i32);
-                }
+                self.keep(&vec![value; LANES / self.native], *slot);
             }
+        }
+    }
+
+    /// Stores accumulators side by side.
+    fn keep(&mut self, groups: &[Value], slot: Value) {
+        for (group, &value) in groups.iter().enumerate() {
+            self.b.ins().store(memory(), value, slot, (4 * self.native * group) as i32);
         }
     }
 
@@ -136,13 +139,13 @@ impl<'a> Emitter<'a, '_> {
             ReduceKind::Max => ScalarOp::Max,
             ReduceKind::Min => ScalarOp::Min,
         };
-        let mut join = |vector: bool, x: Value, y: Value| {
-            self.apply(op, DType::F32, vector, &[Operand::Word(x), Operand::Word(y)])
+        let mut join = |x: Value, y: Value| {
+            self.apply(op, DType::F32, 4, &[Operand::Word(x), Operand::Word(y)])
         };
-        let (low, high) = (join(true, groups[0], groups[2]), join(true, groups[1], groups[3]));
-        let four = join(true, low, high);
+        let (low, high) = (join(groups[0], groups[2]), join(groups[1], groups[3]));
+        let four = join(low, high);
         let [a, b, c, d] = [0u8, 1, 2, 3].map(|lane| self.b.ins().extractlane(four, lane));
-        let mut join = |x: Value, y: Value| self.apply(op, DType::F32, false, &[Operand::Word(x), Operand::Word(y)]);
+        let mut join = |x: Value, y: Value| self.apply(op, DType::F32, 1, &[Operand::Word(x), Operand::Word(y)]);
         let (even, odd) = (join(a, c), join(b, d));
         join(even, odd)
     }

@@ -1,7 +1,7 @@
 //! Running a program natively beside the loop interpreter.
 
 use nnc::base::{DType, Extent};
-use nnc::codegen::{Compiled, Options, compile};
+use nnc::codegen::{Compiled, Options, Vectors, compile};
 use nnc::loops::ir::*;
 use nnc::loops::{eval, verify};
 use nnc::runtime::machine::{Machine, Store};
@@ -92,20 +92,27 @@ pub fn same_on(program: &Program, inputs: &[Vec<u32>], symbols: &[u64], threads:
     verify::verify(program).unwrap_or_else(|e| panic!("{e}\n{program:#?}"));
     let mut wanted = inputs.to_vec();
     eval::eval(program, &mut wanted, symbols).unwrap_or_else(|e| panic!("{e}\n{program:#?}"));
-    let options = Options { shared_work: Some(0), ..Options::default() };
-    let compiled = compile(program, &options).unwrap_or_else(|e| panic!("{e:?}\n{program:#?}"));
-    for &threads in threads {
-        let got = native(program, &compiled, inputs, symbols, threads);
-        for ((buffer, got), wanted) in program.buffers.iter().zip(&got).zip(&wanted) {
-            for (i, (&g, &w)) in got.iter().zip(wanted).enumerate() {
-                assert!(
-                    alike(buffer.dtype, g, w),
-                    "`{}`[{i}] is {g:#x} ({}), not {w:#x} ({}), on {threads} threads, {symbols:?}\n{program:#?}",
-                    buffer.name,
-                    f32::from_bits(g),
-                    f32::from_bits(w),
-                );
-            }
+    for vectors in Vectors::available() {
+        let options = Options { shared_work: Some(0), vectors, ..Options::default() };
+        let compiled = compile(program, &options).unwrap_or_else(|e| panic!("{e:?}\n{program:#?}"));
+        for &threads in threads {
+            let got = native(program, &compiled, inputs, symbols, threads);
+            let run = format!("with {vectors:?} on {threads} threads, {symbols:?}");
+            hold(program, &got, &wanted, &run);
+        }
+    }
+}
+
+fn hold(program: &Program, got: &[Vec<u32>], wanted: &[Vec<u32>], run: &str) {
+    for ((buffer, got), wanted) in program.buffers.iter().zip(got).zip(wanted) {
+        for (i, (&g, &w)) in got.iter().zip(wanted).enumerate() {
+            assert!(
+                alike(buffer.dtype, g, w),
+                "`{}`[{i}] is {g:#x} ({}), not {w:#x} ({}), {run}\n{program:#?}",
+                buffer.name,
+                f32::from_bits(g),
+                f32::from_bits(w),
+            );
         }
     }
 }
