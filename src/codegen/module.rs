@@ -8,8 +8,8 @@
 
 use super::analysis::Facts;
 use super::context::Entry;
-use super::wide::{self, Level};
 use super::kernel::{self, BARRIER, MEETING, SYMBOLS, THREAD, THREADS, constant_memory};
+use super::wide::{self, Level};
 use crate::base::Diagnostic;
 use crate::loops::ir::Program;
 use crate::ops::{ScalarOp, number};
@@ -132,8 +132,9 @@ pub fn compile(program: &Program, options: &Options) -> Result<Compiled, Diagnos
         kernels.push(id);
     }
     let (signature, from) = (unit.signature(1), options.shared_work.unwrap_or(SHARED_WORK));
-    let step =
-        unit.define("step", signature, (Linkage::Export, None), &mut |module, b| step(module, b, program, &kernels, from))?;
+    let step = unit.define("step", signature, (Linkage::Export, None), &mut |module, b| {
+        step(module, b, program, &kernels, from)
+    })?;
     unit.finish(step)
 }
 

@@ -139,9 +139,7 @@ impl<'a> Emitter<'a, '_> {
             ReduceKind::Max => ScalarOp::Max,
             ReduceKind::Min => ScalarOp::Min,
         };
-        let mut join = |x: Value, y: Value| {
-            self.apply(op, DType::F32, 4, &[Operand::Word(x), Operand::Word(y)])
-        };
+        let mut join = |x: Value, y: Value| self.apply(op, DType::F32, 4, &[Operand::Word(x), Operand::Word(y)]);
         let (low, high) = (join(groups[0], groups[2]), join(groups[1], groups[3]));
         let four = join(low, high);
         let [a, b, c, d] = [0u8, 1, 2, 3].map(|lane| self.b.ins().extractlane(four, lane));

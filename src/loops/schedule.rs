@@ -13,8 +13,11 @@ use std::collections::BTreeMap;
 
 /// Lanes of an elementwise loop: two 256-bit registers.
 const WIDE: u8 = 16;
-/// Columns of a contraction that are computed side by side, and the width of a packed panel.
-pub const PANEL: u64 = 8;
+/// Columns of a contraction that are computed side by side, and the width of a packed panel: the widest that divides them.
+/// Two 512-bit registers; narrower ones run over a panel in parts.
+const PANELS: [u64; 3] = [32, 16, 8];
+/// Rows of a contraction that are computed side by side at most.
+const ROWS: u64 = 8;
 /// From this many columns on, a contraction runs panel by panel.
 const PANELS_FROM: u64 = 64;
 /// A longer row is worth sharing out between threads.
@@ -39,42 +42,40 @@ pub fn schedule(program: &mut Program) {
 
 /// The contraction's columns innermost, around the sum; `jam` rows side by side around them.
 fn contract(program: &mut Program, kernel: &mut Kernel, found: Contraction, packed: &mut pack::Packed) {
-    let panels = found.columns.extent.fixed().is_some_and(|n| n >= PANELS_FROM && n.is_multiple_of(PANEL));
+    let many = found.columns.extent.fixed().filter(|&n| n >= PANELS_FROM);
+    let panel = many.and_then(|n| PANELS.into_iter().find(|&p| n.is_multiple_of(p)));
     let (block, lane) = (Var(kernel.vars), Var(kernel.vars + 1));
     kernel.vars += 2;
     if pack::pays(program, kernel, &found) {
-        pack::pack(program, kernel, &found, panels.then_some((PANEL, block, lane)), packed);
+        pack::pack(program, kernel, &found, panel.map(|width| (width, block, lane)), packed);
     }
     let mut nest = Nest::of(kernel);
     let mut columns = found.columns;
     nest.axes.retain(|a| a.var != columns.var && Some(a.var) != found.rows.map(|r| r.var));
-    if let (true, Some(n)) = (panels, columns.extent.fixed()) {
-        let form = Affine { terms: vec![(PANEL as i64, Term::Var(block)), (1, Term::Var(lane))], constant: 0 };
+    if let (Some(width), Some(n)) = (panel, columns.extent.fixed()) {
+        let form = Affine { terms: vec![(width as i64, Term::Var(block)), (1, Term::Var(lane))], constant: 0 };
         substitute(kernel, columns.var, &form);
         nest = Nest { axes: nest.axes, ..Nest::of(kernel) };
         let place = nest.axes.iter().position(|a| !found.column_vars.contains(&a.var)).unwrap_or(nest.axes.len());
         let kind = LoopKind::Parallel { jam: 1 };
-        nest.axes.insert(place, Axis { var: block, extent: Extent::Fixed(n / PANEL), kind });
-        columns = Axis { var: lane, extent: Extent::Fixed(PANEL), kind };
+        nest.axes.insert(place, Axis { var: block, extent: Extent::Fixed(n / width), kind });
+        columns = Axis { var: lane, extent: Extent::Fixed(width), kind };
     }
     if let Some(rows) = found.rows {
         nest.axes.push(Axis { kind: LoopKind::Parallel { jam: jam(rows.extent) }, ..rows });
     }
-    nest.axes.push(Axis { kind: lanes(columns.extent, PANEL as u8), ..columns });
+    nest.axes.push(Axis { kind: lanes(columns.extent, PANELS[0] as u8), ..columns });
     nest.put(kernel);
 }
 
-/// Row-interleaving that leaves no rest where the number of rows is known.
+/// How many rows stand side by side.
 fn jam(extent: Extent) -> u8 {
-    match extent.fixed() {
-        None => 4,
-        Some(n) => [6, 4, 5].into_iter().find(|&j| n.is_multiple_of(u64::from(j))).unwrap_or(n.min(4) as u8).max(1),
-    }
+    extent.fixed().unwrap_or(ROWS).clamp(1, ROWS) as u8
 }
 
 fn lanes(extent: Extent, most: u8) -> LoopKind {
     let n = extent.fixed().unwrap_or(u64::MAX);
-    match [16u8, 8, 4].into_iter().find(|&w| w <= most && u64::from(w) <= n) {
+    match [32u8, 16, 8, 4].into_iter().find(|&w| w <= most && u64::from(w) <= n) {
         Some(width) => LoopKind::Vector { width },
         None => LoopKind::Parallel { jam: 1 },
     }

@@ -121,7 +121,9 @@ fn select_inst(selector: &mut Selector<'_>, inst: ir::Inst, data: &InstructionDa
         return;
     }
     match asked {
-        Some((value, to)) if Selector::class(selector.ty(value)) == RegClass::Float => selector.vector(inst, data, value, to),
+        Some((value, to)) if Selector::class(selector.ty(value)) == RegClass::Float => {
+            selector.vector(inst, data, value, to)
+        }
         _ => selector.integer(inst, data, asked),
     }
 }

@@ -160,7 +160,6 @@ impl Writer<'_> {
 
     fn alu(&mut self, op: Alu, wide: bool, number: Option<i32>, r: &mut Registers<'_>) {
         let (field, name) = match op {
-            Alu::Add => (0, "add"),
             Alu::Or => (1, "or"),
             Alu::And => (4, "and"),
             Alu::Sub => (5, "sub"),
@@ -243,7 +242,9 @@ impl Writer<'_> {
             return self.a.vector(row, width, (MASK, first, second), Some(imm), 0);
         }
         match (compare, second) {
-            (Compare::Real(predicate), _) => self.a.vector(&rows::COMPARE, width, (to, first, second), Some(predicate), 0),
+            (Compare::Real(predicate), _) => {
+                self.a.vector(&rows::COMPARE, width, (to, first, second), Some(predicate), 0)
+            }
             (Compare::Less, Rm::Reg(second)) => {
                 self.a.vector(&rows::COMPARE_GREATER, width, (to, second, Rm::Reg(first)), None, 0);
             }
@@ -309,11 +310,11 @@ impl Writer<'_> {
                 let from = r.take();
                 self.splat_number(to, from, width);
             }
-            Op::Extract { lane, .. } => {
+            Op::Extract { lane } => {
                 let from = r.take();
                 self.lane_to_front(to, from, lane);
             }
-            Op::ExtractNumber { lane, .. } => {
+            Op::ExtractNumber { lane } => {
                 let (from, spare) = (r.take(), r.take());
                 self.lane_to_front(spare, from, lane);
                 self.a.vector(&rows::TO_NUMBER, Width::X, (spare, 0, Rm::Reg(to)), None, 0);

@@ -81,7 +81,6 @@ pub struct Mem {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Alu {
-    Add,
     Or,
     And,
     Sub,
@@ -120,15 +119,32 @@ pub enum Op {
     /// Defines the function's parameters.
     Parameters,
     Constant(i64),
-    Alu { op: Alu, wide: bool, number: Option<i32> },
-    Multiply { wide: bool, number: Option<i32> },
-    Shift { op: Shift, wide: bool, by: u8 },
+    Alu {
+        op: Alu,
+        wide: bool,
+        number: Option<i32>,
+    },
+    Multiply {
+        wide: bool,
+        number: Option<i32>,
+    },
+    Shift {
+        op: Shift,
+        wide: bool,
+        by: u8,
+    },
     Negate,
     Address,
     /// 32 bits to 64, with the sign or with zeros.
-    Extend { signed: bool },
-    Load { bytes: u8 },
-    Store { bytes: u8 },
+    Extend {
+        signed: bool,
+    },
+    Load {
+        bytes: u8,
+    },
+    Store {
+        bytes: u8,
+    },
     /// The upper half of a product of 64 bits.
     High,
     Divide,
@@ -138,25 +154,53 @@ pub enum Op {
     Jump,
     Return,
     /// A vector instruction of the table.
-    Vector { row: &'static Row, width: Width, imm: Option<u8> },
+    Vector {
+        row: &'static Row,
+        width: Width,
+        imm: Option<u8>,
+    },
     /// All lanes 0.
-    Zero { width: Width },
+    Zero {
+        width: Width,
+    },
     /// All bits set where the comparison holds.
-    Mask { compare: Compare, width: Width },
+    Mask {
+        compare: Compare,
+        width: Width,
+    },
     /// The third input where the comparison of the first two holds, else the fourth.
-    MaskedBlend { compare: Compare, width: Width },
+    MaskedBlend {
+        compare: Compare,
+        width: Width,
+    },
     /// The second input where the first has all bits set, else the third.
-    Blend { width: Width },
+    Blend {
+        width: Width,
+    },
     /// The sign bits of the lanes as a number.
-    SignBits { width: Width },
+    SignBits {
+        width: Width,
+    },
     /// A lane of a vector as one element or as a number.
-    Extract { lane: u8, width: Width },
-    ExtractNumber { lane: u8, width: Width },
+    Extract {
+        lane: u8,
+    },
+    ExtractNumber {
+        lane: u8,
+    },
     /// A vector with one lane replaced by an element or by a number.
-    Insert { lane: u8, width: Width },
-    InsertNumber { lane: u8, width: Width },
+    Insert {
+        lane: u8,
+        width: Width,
+    },
+    InsertNumber {
+        lane: u8,
+        width: Width,
+    },
     /// A number in all lanes.
-    SplatNumber { width: Width },
+    SplatNumber {
+        width: Width,
+    },
     /// A number as one element, and back.
     ToElement,
     ToNumber,

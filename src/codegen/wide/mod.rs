@@ -12,6 +12,7 @@ mod blocks;
 mod body;
 mod inst;
 pub mod rows;
+mod operands;
 mod select;
 mod vector;
 mod write;

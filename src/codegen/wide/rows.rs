@@ -1,7 +1,7 @@
 //! The vector instructions, a row each.
 //!
 //! In: nothing. Out: names and encodings. Invariant: a row's fields are those of the opcode tables in volume 2 of Intel's
-//! "Architectures Software Developer's Manual"; a test reads every instruction back with an independent decoder.
+//! "Architectures Software Developer's Manual".
 
 /// Which fields of an instruction hold its operands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,8 +39,6 @@ const fn row(name: &'static str, form: Form, prefix: u8, map: u8, opcode: u8) ->
 macro_rules! rows {
     ($($id:ident = $row:expr;)*) => {
         $(pub static $id: Row = $row;)*
-        /// Every row, for tests.
-        pub static ALL: &[&Row] = &[$(&$id),*];
     };
 }
 

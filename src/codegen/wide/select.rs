@@ -7,6 +7,7 @@
 //! register (an address folded into an access, a comparison folded into a branch) is never written.
 
 use super::inst::*;
+use super::operands::code;
 use cranelift_codegen::entity::SecondaryMap;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, Function, InstructionData, Opcode, Type, Value, ValueDef, types};
@@ -29,8 +30,8 @@ pub struct Selector<'f> {
     /// How many instructions read each value.
     pub uses: SecondaryMap<Value, u32>,
     /// Per instruction: its block and the stores before it; a load moves only between equal colours.
-    colours: SecondaryMap<ir::Inst, u32>,
-    slots: SecondaryMap<ir::StackSlot, u32>,
+    pub colours: SecondaryMap<ir::Inst, u32>,
+    pub slots: SecondaryMap<ir::StackSlot, u32>,
     /// What the instruction at hand becomes, in order.
     sequence: Vec<Inst>,
     pub at: Option<ir::Inst>,
@@ -175,7 +176,7 @@ impl<'f> Selector<'f> {
         }
     }
 
-    fn small(&self, value: Value) -> Option<i32> {
+    pub fn small(&self, value: Value) -> Option<i32> {
         self.number(value).and_then(|n| i32::try_from(n).ok())
     }
 
@@ -188,105 +189,6 @@ impl<'f> Selector<'f> {
 
     pub fn take_sequence(&mut self) -> Vec<Inst> {
         std::mem::take(&mut self.sequence)
-    }
-
-    /// Whether the load that makes `value` may be done by the instruction at hand instead.
-    pub fn movable_load(&self, value: Value) -> Option<(Value, i32)> {
-        let value = self.resolve(value);
-        let (inst, data) = self.definition(value)?;
-        let &InstructionData::Load { opcode: Opcode::Load, arg, offset, .. } = data else { return None };
-        let here = self.at?;
-        (self.uses[value] == 1 && self.colours[inst] == self.colours[here] && self.vregs[value].is_none())
-            .then(|| (arg, offset.into()))
-    }
-
-    /// A memory operand: sums and small multiples go into it.
-    pub fn address(&mut self, base: Value, offset: i32) -> (Mem, Vec<VReg>) {
-        let (mut base, mut displacement, mut index) = (self.resolve(base), offset, None);
-        for _ in 0..4 {
-            match self.definition(base) {
-                Some((_, &InstructionData::Binary { opcode: Opcode::Iadd, args: [a, b] })) => {
-                    let sum = self.small(b).and_then(|n| displacement.checked_add(n));
-                    if let Some(sum) = sum {
-                        (base, displacement) = (self.resolve(a), sum);
-                    } else if index.is_none() {
-                        let (a, b) = if self.scaled(a).is_some() { (b, a) } else { (a, b) };
-                        index = Some(self.scaled(b).unwrap_or((b, 0)));
-                        base = self.resolve(a);
-                    } else {
-                        break;
-                    }
-                }
-                Some((_, &InstructionData::StackAddr { stack_slot, offset, .. })) => {
-                    let slot = self.slots[stack_slot] as i32 + i32::from(offset);
-                    let mem = Mem { base: Base::Frame, index: None, displacement: displacement + slot, broadcast: false };
-                    return match index {
-                        None => (mem, vec![]),
-                        Some((i, log)) => (Mem { index: Some(log), ..mem }, vec![self.reg(i)]),
-                    };
-                }
-                _ => break,
-            }
-        }
-        let mut registers = vec![self.reg(base)];
-        registers.extend(index.map(|(i, _)| self.reg(i)));
-        (Mem { base: Base::Register, index: index.map(|i| i.1), displacement, broadcast: false }, registers)
-    }
-
-    /// `value` as another one shifted left by 1, 2 or 3.
-    fn scaled(&self, value: Value) -> Option<(Value, u8)> {
-        match self.definition(self.resolve(value)) {
-            Some((_, &InstructionData::Binary { opcode: Opcode::Ishl, args: [x, by] })) => {
-                self.number(by).filter(|n| (1..=3).contains(n)).map(|n| (x, n as u8))
-            }
-            _ => None,
-        }
-    }
-
-    /// What a branch or selection on `value` compares.
-    pub fn condition(&mut self, value: Value) -> (Condition, Vec<VReg>) {
-        let value = self.resolve(value);
-        match self.definition(value) {
-            Some((_, &InstructionData::IntCompare { args: [a, b], cond, .. })) if !self.ty(a).is_vector() => {
-                let wide = self.ty(a) == types::I64;
-                match self.small(b) {
-                    Some(n) => (Condition::Compare { code: code(cond), wide, number: Some(n) }, vec![self.reg(a)]),
-                    None => {
-                        (Condition::Compare { code: code(cond), wide, number: None }, vec![self.reg(a), self.reg(b)])
-                    }
-                }
-            }
-            _ => (Condition::Truth, vec![self.reg(value)]),
-        }
-    }
-
-    /// Whether `value` is a comparison of elements, and of which.
-    pub fn comparison(&self, value: Value) -> Option<(Compare, Value, Value)> {
-        match self.definition(self.resolve(value))? {
-            (_, &InstructionData::FloatCompare { args: [a, b], cond, .. }) => {
-                use cranelift_codegen::ir::condcodes::FloatCC;
-                // The quiet predicates of `vcmpps`.
-                let predicate = match cond {
-                    FloatCC::Equal => 0x00,
-                    FloatCC::LessThan => 0x11,
-                    FloatCC::LessThanOrEqual => 0x12,
-                    FloatCC::Unordered => 0x03,
-                    FloatCC::NotEqual => 0x04,
-                    other => panic!("invariant broken: the emitter compares with {other:?}"),
-                };
-                Some((Compare::Real(predicate), a, b))
-            }
-            (_, &InstructionData::IntCompare { args: [a, b], cond, .. }) if self.ty(a).is_vector() => {
-                let compare = match cond {
-                    IntCC::Equal => Compare::Equal,
-                    IntCC::SignedLessThan => Compare::Less,
-                    IntCC::UnsignedLessThan => Compare::Below,
-                    other => panic!("invariant broken: the emitter compares lanes with {other:?}"),
-                };
-                Some((compare, a, b))
-            }
-            _ => None,
-        }
     }
 
     pub fn parameters(&mut self, params: &[Value]) {
@@ -358,7 +260,7 @@ impl<'f> Selector<'f> {
                 self.push(Op::Negate, operands);
             }
             Opcode::FcvtToSintSat => {
-                let element = self.to_integer(arg);
+                let element = self.truncated(arg);
                 self.push(Op::ToNumber, Operands::result(to).read(element));
             }
             Opcode::VhighBits => {
@@ -434,21 +336,5 @@ impl<'f> Selector<'f> {
         let read = self.reg(value);
         let at = self.address(base, offset);
         self.push(Op::Store { bytes: ty.bytes() as u8 }, Operands::default().read(read).memory(at));
-    }
-}
-
-/// The machine's condition codes.
-fn code(cond: IntCC) -> u8 {
-    match cond {
-        IntCC::Equal => 0x4,
-        IntCC::NotEqual => 0x5,
-        IntCC::SignedLessThan => 0xC,
-        IntCC::SignedGreaterThanOrEqual => 0xD,
-        IntCC::SignedGreaterThan => 0xF,
-        IntCC::SignedLessThanOrEqual => 0xE,
-        IntCC::UnsignedLessThan => 0x2,
-        IntCC::UnsignedGreaterThanOrEqual => 0x3,
-        IntCC::UnsignedGreaterThan => 0x7,
-        IntCC::UnsignedLessThanOrEqual => 0x6,
     }
 }

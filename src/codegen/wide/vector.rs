@@ -198,7 +198,7 @@ impl Selector<'_> {
                 self.row(&rows::TO_REAL, width, None, operands);
             }
             Opcode::FcvtToSintSat => {
-                let integer = self.to_integer(arg);
+                let integer = self.truncated(arg);
                 self.row(&rows::COPY, width, None, Operands::result(to).read(integer));
             }
             Opcode::Splat => self.splat(arg, width, to),
@@ -219,7 +219,7 @@ impl Selector<'_> {
     }
 
     /// Toward zero; NaN is 0, and what is too large is the greatest number (what is too small is the least already).
-    pub fn to_integer(&mut self, arg: Value) -> VReg {
+    pub fn truncated(&mut self, arg: Value) -> VReg {
         let (width, x) = (self.width(arg), self.reg(arg));
         let [ordered, clean, whole, large, result] = [0; 5].map(|_| self.fresh(RegClass::Float));
         let limit = self.constant_operand(&(2147483648.0f32).to_bits().to_le_bytes(), width);
@@ -314,14 +314,13 @@ impl Selector<'_> {
     }
 
     pub fn extract(&mut self, arg: Value, lane: u8, to: VReg) {
-        let width = self.width(arg);
         let mut operands = Operands::result(to).read(self.reg(arg));
         if to.class() == RegClass::Float {
-            return self.push(Op::Extract { lane, width }, operands);
+            return self.push(Op::Extract { lane }, operands);
         }
         let spare = self.fresh(RegClass::Float);
         operands.list.push(Operand::reg_temp(spare));
-        self.push(Op::ExtractNumber { lane, width }, operands);
+        self.push(Op::ExtractNumber { lane }, operands);
     }
 
     fn insert(&mut self, vector: Value, element: Value, lane: u8, to: VReg) {

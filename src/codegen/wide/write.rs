@@ -212,9 +212,7 @@ impl Writer<'_> {
         let whole = if self.a.level == Level::Avx512 { Width::Z } else { Width::Y };
         match (self.slot(from), self.slot(to), class) {
             (None, None, Some(RegClass::Int)) => self.move_general(register(to), register(from)),
-            (None, None, _) => {
-                self.a.vector(&rows::COPY, whole, (register(to), 0, Rm::Reg(register(from))), None, 0)
-            }
+            (None, None, _) => self.a.vector(&rows::COPY, whole, (register(to), 0, Rm::Reg(register(from))), None, 0),
             (Some(slot), None, Some(RegClass::Int)) => self.general_memory(&[0x8B], "mov", true, register(to), slot),
             (Some(slot), None, _) => self.a.vector(&rows::LOAD, whole, (register(to), 0, Rm::Mem(slot)), None, 0),
             (None, Some(slot), Some(RegClass::Int)) => {
