@@ -4,6 +4,7 @@
 
 use super::output::Format;
 use crate::base::Diagnostic;
+use crate::codegen::Vectors;
 use crate::driver::Options;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -68,6 +69,9 @@ pub struct FileArgs {
     /// The number of a dimension that data would give, as in `V=96`
     #[arg(long, value_name = "NAME=N", value_parser = dimension)]
     pub dim: Vec<(String, u64)>,
+    /// The vector registers to use: native, portable, avx2 or avx512; every choice gives the same bits
+    #[arg(long, value_name = "KIND", default_value = "native", value_parser = Vectors::parse)]
+    pub vectors: Vectors,
 }
 
 impl FileArgs {
@@ -78,6 +82,7 @@ impl FileArgs {
             max_decompressed: self.max_decompressed,
             dims: self.dim.clone(),
             threads: threads(None)?,
+            vectors: self.vectors,
             ..Options::default()
         })
     }

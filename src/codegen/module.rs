@@ -48,6 +48,21 @@ pub enum Vectors {
 }
 
 impl Vectors {
+    /// By the name that the command line uses.
+    pub fn parse(name: &str) -> Result<Vectors, String> {
+        let found = match name {
+            "native" => Vectors::Native,
+            "portable" => Vectors::Portable,
+            "avx2" => Vectors::Avx2,
+            "avx512" => Vectors::Avx512,
+            _ => return Err("one of native, portable, avx2, avx512".to_string()),
+        };
+        if found == Vectors::Native || Vectors::available().contains(&found) {
+            return Ok(found);
+        }
+        Err(format!("this machine has no `{name}` vectors"))
+    }
+
     /// Those that this machine can run, the narrowest first.
     pub fn available() -> Vec<Vectors> {
         let mut out = vec![Vectors::Portable];

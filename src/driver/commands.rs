@@ -31,7 +31,7 @@ pub fn prepare(session: &Session, name: Option<&str>) -> Result<Vec<Prepared>, E
         run.spec.seed = session.options.seed.unwrap_or(run.spec.seed);
         let mut data = data_of(session, &run, start.as_ref())?;
         let warnings = std::mem::take(&mut data.warnings);
-        let trainer = Trainer::new(&session.checked, &run, &data, start.as_ref(), false, session.options.threads)
+        let trainer = Trainer::new(&session.checked, &run, &data, start.as_ref(), false, session.options.device())
             .map_err(|e| vec![e])?;
         prepared.push(Prepared { spec: run.spec, parts: data.parts, steps: Box::new(trainer), warnings });
     }
@@ -90,17 +90,16 @@ pub fn stepper(session: &Session, mode: Mode, check: bool) -> Result<Box<dyn Ste
     let mut run = runs(session, None)?[0].clone();
     let data = data_of(session, &run, start.as_ref())?;
     run.spec.batch = data.rows as u64;
-    let threads = session.options.threads;
+    let device = session.options.device();
     match mode {
         Mode::Train => {
-            let trainer = Trainer::new(&session.checked, &run, &data, start.as_ref(), check, threads);
+            let trainer = Trainer::new(&session.checked, &run, &data, start.as_ref(), check, device);
             let trainer = trainer.map_err(|e| vec![e])?;
             let sums = vec![Sum::default(); trainer.figures().len()];
             Ok(Box::new(Training { trainer, rows: data.parts.train, sums, step: 0 }))
         }
         Mode::Infer => {
-            let answerer =
-                Answerer::new(&session.checked, &run, &data, start.as_ref(), threads).map_err(|e| vec![e])?;
+            let answerer = Answerer::new(&session.checked, &run, &data, start.as_ref(), device).map_err(|e| vec![e])?;
             Ok(Box::new(Inference { answerer, rows: (0..data.rows as i32).collect() }))
         }
     }

@@ -15,6 +15,18 @@ use std::rc::Rc;
 /// threads takes about 0.2 µs, and a core does some ten thousand operations in a microsecond).
 const OPERATIONS_FOR_THREADS: u64 = 10_000_000;
 
+/// What a program runs on; no bit depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Device {
+    pub threads: usize,
+    pub vectors: codegen::Vectors,
+}
+
+impl Device {
+    /// One thread, whatever the machine has.
+    pub const ONE: Device = Device { threads: 1, vectors: codegen::Vectors::Native };
+}
+
 /// A program that steps.
 pub struct Engine {
     machine: Machine,
@@ -29,10 +41,13 @@ pub struct Engine {
 }
 
 impl Engine {
-    pub fn new(lowered: Lowered, symbols: &[u64], threads: usize, store: &mut Store) -> Result<Engine, Diagnostic> {
-        let code = compile::native(&lowered.program, &codegen::Options::default())?;
+    pub fn new(lowered: Lowered, symbols: &[u64], device: Device, store: &mut Store) -> Result<Engine, Diagnostic> {
+        let code = compile::native(
+            &lowered.program,
+            &codegen::Options { vectors: device.vectors, ..codegen::Options::default() },
+        )?;
         let work: u64 = cost::costs(&lowered.program).iter().map(|c| c.flops.bound(symbols)).sum();
-        let threads = if work < OPERATIONS_FOR_THREADS { 1 } else { threads };
+        let threads = if work < OPERATIONS_FOR_THREADS { 1 } else { device.threads };
         let machine = Machine::new(code.entry(), Rc::new(lowered.program), symbols, threads, store)?;
         let place = |(name, dtype, _): &(String, DType, u32)| machine.find(name).map(|b| (b, *dtype));
         let places: Option<Vec<_>> = lowered.scalars.results.iter().map(place).collect();

@@ -3,12 +3,14 @@
 //! In: a path and the options of the command line. Out: its sources, tree and diagnostics. Invariant: diagnostics stand in
 //! the order of the source, and every one of them can be shown with `sources`.
 
+use super::engine::Device;
 use super::pipeline::{Analysis, Library};
 use super::read;
 use crate::base::{Diagnostic, FileId, Severity, SourceMap, Span};
 use crate::check::Checked;
 use crate::check::signature::{Place, bind};
 use crate::check::spec::{Call, DataSpec};
+use crate::codegen::Vectors;
 use crate::runtime::data::{Access, open, vocabulary};
 use crate::syntax::{ast, parse};
 use std::path::{Path, PathBuf};
@@ -22,6 +24,7 @@ pub struct Options {
     /// Wins over the file's `seed`.
     pub seed: Option<u64>,
     pub threads: usize,
+    pub vectors: Vectors,
     /// Weights and `given` data.
     pub start: Option<PathBuf>,
     /// `--dim V=96`
@@ -36,6 +39,7 @@ impl Default for Options {
             max_decompressed: crate::runtime::limits::DECOMPRESSED_BYTES,
             seed: None,
             threads: 1,
+            vectors: Vectors::Native,
             start: None,
             dims: Vec::new(),
         }
@@ -43,6 +47,10 @@ impl Default for Options {
 }
 
 impl Options {
+    pub fn device(&self) -> Device {
+        Device { threads: self.threads, vectors: self.vectors }
+    }
+
     /// Where the data of the file at `path` may lie.
     pub fn access(&self, path: &Path) -> Access {
         let beside = Access::beside(path);

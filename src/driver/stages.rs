@@ -77,7 +77,7 @@ fn one(session: &Session, run: &Run, stage: Stage) -> Result<String, Diagnostic>
         Stage::Fused => Ok(fused(&lowered.simple, &lowered.fusion)),
         Stage::Plan => Ok(planned(&lowered.program, run.spec.batch)),
         Stage::Loops => Ok(loops::print::print(&lowered.program)),
-        _ => machine(&lowered.program, stage),
+        _ => machine(&lowered.program, stage, session.options.vectors),
     }
 }
 
@@ -118,8 +118,8 @@ fn planned(program: &Program, batch: u64) -> String {
     out
 }
 
-fn machine(program: &Program, stage: Stage) -> Result<String, Diagnostic> {
-    let wanted = codegen::Options { text: true, ..codegen::Options::default() };
+fn machine(program: &Program, stage: Stage, vectors: codegen::Vectors) -> Result<String, Diagnostic> {
+    let wanted = codegen::Options { text: true, vectors, ..codegen::Options::default() };
     let compiled = compile::native(program, &wanted)?;
     Ok(if stage == Stage::Clif { compiled.clif().to_string() } else { compiled.asm().to_string() })
 }

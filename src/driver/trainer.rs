@@ -4,7 +4,7 @@
 //! see the same weights; what a step computes depends on rows, step number, seed and weights alone.
 
 use super::compile;
-use super::engine::Engine;
+use super::engine::{Device, Engine};
 use crate::base::Diagnostic;
 use crate::check::spec::Stop;
 use crate::check::{Checked, Run};
@@ -43,15 +43,15 @@ impl Trainer {
         data: &Dataset,
         start: Option<&StartFile>,
         check: bool,
-        threads: usize,
+        device: Device,
     ) -> Result<Trainer, Diagnostic> {
         let training = compile::training(checked, run, check)?;
         let evaluation = checked.evaluation(run).map_err(|e| *e)?;
         let mut store = Store::default();
         let mut figures = vec!["loss".to_string()];
         figures.extend(run.metrics.iter().map(|(n, _)| n.clone()));
-        let mut train = Side::new(compile::lowered(training.graph)?, run, data, threads, &mut store)?;
-        let mut infer = Side::new(compile::lowered(evaluation)?, run, data, threads, &mut store)?;
+        let mut train = Side::new(compile::lowered(training.graph)?, run, data, device, &mut store)?;
+        let mut infer = Side::new(compile::lowered(evaluation)?, run, data, device, &mut store)?;
         for side in [&mut train, &mut infer] {
             side.figures = figures
                 .iter()
@@ -105,7 +105,7 @@ fn first_values(
     let weights: Vec<(String, crate::base::Span)> =
         graph.inputs.iter().filter(|i| i.role == Role::Param).map(|i| (i.name.clone(), i.span)).collect();
     if weights.iter().any(|(w, _)| named(w).is_none()) {
-        let mut engine = Engine::new(compile::lowered(graph)?, &[1, 1], 1, store)?;
+        let mut engine = Engine::new(compile::lowered(graph)?, &[1, 1], Device::ONE, store)?;
         engine.write_integer("seed", run.spec.seed);
         engine.write_integer("counter", 0);
         engine.step(&[1, 1], &[]);
@@ -135,11 +135,11 @@ impl Side {
         lowered: compile::Lowered,
         run: &Run,
         data: &Dataset,
-        threads: usize,
+        device: Device,
         store: &mut Store,
     ) -> Result<Side, Diagnostic> {
         let all = data.rows as u64;
-        let mut engine = Engine::new(lowered, &[run.spec.batch, all], threads, store)?;
+        let mut engine = Engine::new(lowered, &[run.spec.batch, all], device, store)?;
         for field in &data.fields {
             let Some(b) = engine.find(&format!("{}.{}", data.name, field.name)) else { continue };
             let words: Vec<u32> = match &field.storage {
@@ -207,16 +207,16 @@ impl Answerer {
         run: &Run,
         data: &Dataset,
         start: Option<&StartFile>,
-        threads: usize,
+        device: Device,
     ) -> Result<Answerer, Diagnostic> {
         let graph = checked.inference(run).map_err(|e| *e)?;
         let name = graph.outputs.first().map_or("output".to_string(), |o| o.name.clone());
         let mut store = Store::default();
         let (packs, rest) = compile::prepacked(compile::lowered(graph)?);
-        let mut side = Side::new(rest, run, data, threads, &mut store)?;
+        let mut side = Side::new(rest, run, data, device, &mut store)?;
         first_values(checked, run, &mut side.engine, &mut store, start)?;
         let symbols = [run.spec.batch, data.rows as u64];
-        Engine::new(packs, &symbols, 1, &mut store)?.step(&symbols, &[]);
+        Engine::new(packs, &symbols, Device::ONE, &mut store)?.step(&symbols, &[]);
         let output = side.engine.output(&name);
         let per_row = side.engine.elements(output);
         Ok(Answerer { side, output, per_row, count: 0 })

@@ -2,7 +2,7 @@
 
 use super::run::{Dice, buffer, fill, fixed, reschedule, same};
 use nnc::base::{DType, Extent};
-use nnc::codegen::{Options, compile};
+use nnc::codegen::{Options, Vectors, compile};
 use nnc::loops::build::Builder;
 use nnc::loops::ir::*;
 use nnc::ops::{ReduceKind, ScalarOp};
@@ -279,7 +279,7 @@ fn scalars_of_the_step_are_computed_in_f64() {
 
 #[test]
 fn hot_loops_are_packed() {
-    let options = Options { text: true, ..Options::default() };
+    let options = Options { text: true, vectors: Vectors::Portable, ..Options::default() };
     let kinds = [LoopKind::Parallel { jam: 4 }, LoopKind::Vector { width: 8 }];
     let product = product(Extent::Sym(0), Extent::Fixed(64), Extent::Fixed(64), kinds);
     let compiled = compile(&product, &options).unwrap();
@@ -305,6 +305,7 @@ fn the_text_of_a_program_is_the_same_every_time() {
 #[test]
 fn a_kernel_beside_its_instructions() {
     let program = elementwise(ScalarOp::Mul, &[F, F], Extent::Sym(0), LoopKind::Vector { width: 4 });
-    let compiled = compile(&program, &Options { text: true, ..Options::default() }).unwrap();
+    let compiled =
+        compile(&program, &Options { text: true, vectors: Vectors::Portable, ..Options::default() }).unwrap();
     insta::assert_snapshot!(format!("{}\n{}", nnc::loops::print::print(&program), compiled.clif()));
 }

@@ -7,7 +7,7 @@ use super::file::Tensors;
 use ndarray::{ArrayD, IxDyn};
 use nnc::base::{DType, Type};
 use nnc::driver::compile;
-use nnc::driver::engine::Engine;
+use nnc::driver::engine::{Device, Engine};
 use nnc::graph::{self, Graph};
 use nnc::runtime::machine::Store;
 
@@ -69,7 +69,7 @@ struct Native {
 impl Native {
     fn new(graph: &Graph, symbols: [u64; 2]) -> Result<Native, String> {
         let lowered = compile::lowered(graph.clone()).map_err(|d| d.message)?;
-        let engine = Engine::new(lowered, &symbols, 1, &mut Store::default()).map_err(|d| d.message)?;
+        let engine = Engine::new(lowered, &symbols, Device::ONE, &mut Store::default()).map_err(|d| d.message)?;
         Ok(Native { engine, graph: graph.clone(), symbols, step: 0.0 })
     }
 

@@ -101,8 +101,8 @@ impl Assembler {
         self.jumps.push((self.bytes.len(), label));
         self.word(0);
         match code {
-            None => self.line(format_args!("  jmp block{label}")),
-            Some(code) => self.line(format_args!("  j{} block{label}", condition(code))),
+            None => self.line(format_args!("  jmp label{label}")),
+            Some(code) => self.line(format_args!("  j{} label{label}", condition(code))),
         }
     }
 
