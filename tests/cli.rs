@@ -266,7 +266,12 @@ fn timeless(text: &str) -> String {
 fn run_trains_reports_and_keeps_its_promise() {
     let folder = truth_table("expect train.accuracy >= 100%", "adam(lr = 0.1)");
     let out = in_folder(&folder, &["run", "m.nn"]);
-    assert!(out.starts_with("exit 0\n----\nm: m on t, rows: 4 train; batch 3, seed 0\nepoch 1/40  loss "), "{out}");
+    assert!(
+        out.starts_with(
+            "exit 0\n----\nt: 4 rows (4 train); x: [2], y: class(2)\nm: m on t; batch 3, seed 0\nepoch 1/40  loss "
+        ),
+        "{out}"
+    );
     let end = timeless(&out[out.find("part ").unwrap()..]);
     assert!(end.contains("accuracy") && end.contains("40 epochs, 80 steps in TIME s"), "{end}");
     assert!(end.contains("1 of 1 promise kept"), "{end}");
@@ -389,4 +394,51 @@ fn summary_shows_layers_shapes_parameters_and_arithmetic() {
     let record: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&record["parameters"], record["layers"].as_array().unwrap().len()), (&403.into(), 3));
     assert_eq!(run(&["summary", "models/iris.nn", "--model", "nothing"]).status.code(), Some(2));
+}
+
+const CHARACTERS: &str = "data t = text(\"t.txt\") {
+  T = 4
+  tokens: token(V)[T] = chars -> window(T)
+  next: token(V) = chars -> window(1, offset = T)
+  split(train = 50%, valid = 50%)
+}
+
+model m  tokens: token(V)[T] -> logits[V] {
+  tokens -> real -> dense(8) -> relu -> dense(V)
+}
+
+train m on t {
+  loss = cross_entropy
+  optimizer = adam(lr = 0.01)
+  metrics = accuracy
+  stop = 2 epochs
+}
+";
+
+#[test]
+fn a_dimension_that_the_data_tells_is_a_symbol_until_the_data_is_read() {
+    let alone = folder(&[("m.nn", CHARACTERS)]);
+    assert_eq!(in_folder(&alone, &["check", "m.nn"]), "exit 0\n----\n");
+    for stage in ["graph", "grad", "simple", "fused"] {
+        let out = in_folder(&alone, &["ir", "m.nn", "--stage", stage]);
+        assert!(out.starts_with("exit 0") && out.contains("[B, V]"), "{stage}: {out}");
+    }
+    let plan = in_folder(&alone, &["ir", "m.nn", "--stage", "plan"]);
+    assert!(plan.starts_with("exit 6") && plan.contains("E0601"), "{plan}");
+    let plan = in_folder(&alone, &["ir", "m.nn", "--stage", "plan", "--dim", "V=96"]);
+    assert!(plan.starts_with("exit 0") && plan.contains("f32[96, 8]"), "{plan}");
+    let wrong = in_folder(&alone, &["ir", "m.nn", "--dim", "W=96"]);
+    assert!(wrong.starts_with("exit 2") && wrong.contains("counted: V"), "{wrong}");
+}
+
+#[test]
+fn what_was_read_is_reported() {
+    let folder = folder(&[("m.nn", CHARACTERS), ("t.txt", &"abcabd".repeat(20))]);
+    let read = "t: 28 rows (14 train, 14 valid); tokens: token(4)[4], next: token(4)\n";
+    assert_eq!(in_folder(&folder, &["check", "--data", "m.nn"]), format!("exit 0\n{read}----\n"));
+    let run = in_folder(&folder, &["run", "m.nn"]);
+    assert!(run.starts_with(&format!("exit 0\n----\n{read}m: m on t; batch 32")), "{run}");
+    assert!(in_folder(&folder, &["summary", "m.nn"]).contains("dense(V)  [4]"));
+    let room = in_folder(&folder, &["run", "m.nn", "--dim", "V=3"]);
+    assert!(room.starts_with("exit 4") && room.contains("token(3) has room for 3"), "{room}");
 }

@@ -5,4 +5,5 @@ mod common;
 mod data;
 mod files;
 mod numbers;
+mod sequences;
 mod training;

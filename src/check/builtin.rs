@@ -190,7 +190,7 @@ impl Elaborator<'_> {
         let last = Val::number(-1.0, span);
         let axis = args.iter().find(|(n, _)| n.is_some()).map_or(last, |(_, v)| v.clone());
         let place = self.axis(&t, &axis)?;
-        let count = t.axes[place].extent.fixed();
+        let count = Some(t.axes[place].extent);
         let value = self.emit("argmax", Attrs(vec![("axis", Attr::Int(place as i64))]), &[t.value], span)?;
         let mut axes = t.axes.clone();
         axes.remove(place);

@@ -5,8 +5,8 @@
 
 use super::elaborate::{Elaborator, Res};
 use super::errors;
-use super::spec::{Call as SpecCall, DataSpec, FieldSpec, Kind as FieldKind, Literal, Part, SplitSpec};
-use super::value::Kind;
+use super::spec::{Call as SpecCall, DataSpec, FIRST_SYMBOL, FieldSpec, Kind as FieldKind, Literal, Part, SplitSpec};
+use super::value::{Kind, Val, ValKind};
 use crate::base::{Extent, Span};
 use crate::syntax::ast::{Call, Expr, ExprKind, Ident, Stmt, StmtKind, Target, TypeExpr, UnaryOp, Unit};
 
@@ -16,10 +16,11 @@ impl Elaborator<'_> {
         let given = reader.name == "given";
         let mut fields: Vec<FieldSpec> = Vec::new();
         let mut split = SplitSpec { span: name.span, ..SplitSpec::default() };
-        let mut stratify = None;
+        let (mut stratify, mut symbols) = (None, Vec::new());
         for stmt in body {
             match &stmt.kind {
                 StmtKind::Bind { targets, value } if targets.len() == 1 && targets[0].ty.is_some() => {
+                    self.declare_symbols(targets[0].ty.as_ref(), &mut symbols);
                     let field = self.field_spec(&targets[0], Some(value))?;
                     if let Some(first) = fields.iter().find(|f| f.name == field.name) {
                         return Err(errors::duplicate(first.span, field.span, "the field", &field.name));
@@ -31,6 +32,7 @@ impl Elaborator<'_> {
                     self.frame().vars.insert(targets[0].path[0].text.clone(), v);
                 }
                 StmtKind::Field { name, ty } if given => {
+                    self.declare_symbols(Some(ty), &mut symbols);
                     let (kind, shape) = self.field_type(ty)?;
                     fields.push(FieldSpec {
                         name: name.text.clone(),
@@ -74,7 +76,23 @@ impl Elaborator<'_> {
         if split.train == Part::None {
             split.train = Part::Share(1.0);
         }
-        Ok(DataSpec { name: name.text.clone(), span: name.span, reader, fields, split })
+        Ok(DataSpec { name: name.text.clone(), span: name.span, reader, fields, split, symbols })
+    }
+
+    /// Upper-case names in a field's type that nothing has bound: the data will tell what they are.
+    fn declare_symbols(&mut self, ty: Option<&TypeExpr>, symbols: &mut Vec<String>) {
+        let mut names = Vec::new();
+        let types = ty.iter().flat_map(|t| t.args.iter().chain(t.dims.iter().flatten()));
+        types.for_each(|e| super::items::names_in_expr(e, &mut names));
+        for name in names {
+            let free = self.lookup(&name.text).is_none() && !self.items.consts.contains_key(&name.text);
+            if free && name.text.starts_with(char::is_uppercase) {
+                let extent = Extent::Sym(FIRST_SYMBOL + symbols.len() as u32);
+                let dim = Val::new(ValKind::Dim { name: name.text.clone(), extent }, name.span);
+                self.frame().vars.insert(name.text.clone(), dim);
+                symbols.push(name.text);
+            }
+        }
     }
 
     fn field_spec(&mut self, target: &Target, value: Option<&Expr>) -> Res<FieldSpec> {
@@ -100,6 +118,7 @@ impl Elaborator<'_> {
         let kind = match self.kind_of(ty)? {
             None | Some(Kind::Real) => FieldKind::Real,
             Some(Kind::Class(k)) => FieldKind::Class(k),
+            Some(Kind::Token(k)) => FieldKind::Token(k),
             Some(other) => return Err(errors::unsupported(ty.span, &format!("a data field of kind {other}"))),
         };
         let mut shape = Vec::new();
@@ -178,6 +197,7 @@ impl Elaborator<'_> {
             ExprKind::Number { value, unit: Some(Unit::Percent), .. } => Literal::Share(value / 100.0),
             ExprKind::Number { value, .. } => Literal::Number(*value),
             ExprKind::Str(s) => Literal::Text(s.clone()),
+            ExprKind::Name(n) if self.items.consts.contains_key(n) => Literal::Number(self.number(e)?),
             ExprKind::Name(n) => match self.lookup(n).and_then(|v| v.as_number()) {
                 Some(value) => Literal::Number(value),
                 None => Literal::Word(n.clone()),

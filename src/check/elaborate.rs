@@ -111,6 +111,15 @@ impl<'a> Elaborator<'a> {
         }
     }
 
+    /// The next symbol of the graph. Names are told apart by their text, so one that is taken gets a `_`.
+    pub fn declare_symbol(&mut self, name: &str) {
+        let mut name = name.to_string();
+        while self.graph.graph().symbols.contains(&name) {
+            name.push('_');
+        }
+        self.graph.symbol(&name);
+    }
+
     pub fn frame(&mut self) -> &mut Frame {
         self.frames.last_mut().unwrap_or_else(|| panic!("there is always a frame"))
     }

@@ -41,6 +41,7 @@ impl Elaborator<'_> {
         let (dtype, kind) = match field.kind {
             FieldKind::Real => (DType::F32, Kind::Real),
             FieldKind::Class(k) => (DType::I32, Kind::Class(k)),
+            FieldKind::Token(k) => (DType::I32, Kind::Token(k)),
         };
         let mut shape = vec![Self::ROWS];
         shape.extend(&field.shape);

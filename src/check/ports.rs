@@ -30,6 +30,7 @@ impl Elaborator<'_> {
             if let (Some(ty), ValKind::Tensor(t)) = (&port.ty, &mut v.kind) {
                 if let Some(kind) = self.kind_of(ty)? {
                     self.accept(&kind, t, &def.name.text, span)?;
+                    self.bind_count(ty, &t.kind, span);
                 } else if t.kind.is_integer() && def.kind == DefKind::Loss {
                     return Err(errors::kind_differs(self.blame(span), &def.name.text, &Kind::Real, &t.kind));
                 }
@@ -56,7 +57,7 @@ impl Elaborator<'_> {
         if let Some(arg) = ty.args.first() {
             let known = !matches!(&arg.kind, ExprKind::Name(n) if self.lookup(n).is_none());
             if known && !matches!(arg.kind, ExprKind::Wildcard) {
-                count = self.extent(arg)?.fixed();
+                count = Some(self.extent(arg)?);
             }
         }
         Ok(Some(match word.text.as_str() {
@@ -73,6 +74,15 @@ impl Elaborator<'_> {
                 return Err(errors::undefined(self.blame(word.span), other, &known));
             }
         }))
+    }
+
+    /// `V` of `token(V)`, where nothing has bound it yet: the number that the value's own kind has.
+    fn bind_count(&mut self, ty: &TypeExpr, found: &Kind, span: Span) {
+        if let Some(Expr { kind: ExprKind::Name(n), .. }) = ty.args.first()
+            && let (None, Some(count)) = (self.lookup(n), found.count())
+        {
+            self.bind_dim(n, count, span);
+        }
     }
 
     /// Plain numbers may be taken for anything but indices; a named kind only for itself.

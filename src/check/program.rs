@@ -25,6 +25,8 @@ pub struct Run {
     pub loss: Expr,
     pub metrics: Vec<(String, Expr)>,
     pub rule: UpdateRule,
+    /// What the data says of its symbols; empty until it is opened.
+    pub dims: Vec<(u32, u64)>,
 }
 
 /// All that a file says, checked.
@@ -61,14 +63,28 @@ pub struct Training {
 }
 
 impl Checked {
-    pub fn data_of(&self, run: &Run) -> &DataSpec {
-        self.data.iter().find(|d| d.name == run.spec.data).unwrap_or_else(|| panic!("a run's data is in the file"))
+    /// The data of a run, with the numbers that it has bound.
+    pub fn data_of(&self, run: &Run) -> DataSpec {
+        let found = self.data.iter().find(|d| d.name == run.spec.data);
+        let mut data = found.unwrap_or_else(|| panic!("a run's data is in the file")).clone();
+        data.bind(&run.dims);
+        data
+    }
+
+    /// An elaborator that knows the symbols of the run's data.
+    pub fn elaborator(&self, run: &Run, data: &DataSpec, train: bool) -> Elaborator<'_> {
+        let mut e = Elaborator::new(&self.items, &run.spec.name, train);
+        if !data.unbound().is_empty() {
+            data.symbols.iter().for_each(|name| e.declare_symbol(name));
+        }
+        e
     }
 
     /// The whole step: gather, forward, loss, metrics, backward, clip, update. Unless `random`, definitions take their `infer` form.
     pub fn training(&self, run: &Run, random: bool, differentiate: Differentiate<'_>) -> Res<Training> {
-        let mut e = Elaborator::new(&self.items, &run.spec.name, random);
-        let f = e.forward(run, self.data_of(run))?;
+        let data = self.data_of(run);
+        let mut e = self.elaborator(run, &data, random);
+        let f = e.forward(run, &data)?;
         e.graph.output("loss", f.loss, None);
         e.graph.output("loss.sum", f.loss_sum, None);
         e.graph.output("loss.weight", f.loss_weight, None);
@@ -92,8 +108,9 @@ impl Checked {
 
     /// Loss and metrics as sums and weights, in the form of the definitions' `infer` parts.
     pub fn evaluation(&self, run: &Run) -> Res<Graph> {
-        let mut e = Elaborator::new(&self.items, &run.spec.name, false);
-        let f = e.forward(run, self.data_of(run))?;
+        let data = self.data_of(run);
+        let mut e = self.elaborator(run, &data, false);
+        let f = e.forward(run, &data)?;
         e.graph.output("loss.sum", f.loss_sum, None);
         e.graph.output("loss.weight", f.loss_weight, None);
         for m in &f.metrics {
@@ -105,8 +122,9 @@ impl Checked {
 
     /// The model's outputs alone.
     pub fn inference(&self, run: &Run) -> Res<Graph> {
-        let mut e = Elaborator::new(&self.items, &run.spec.name, false);
-        let f = e.forward(run, self.data_of(run))?;
+        let data = self.data_of(run);
+        let mut e = self.elaborator(run, &data, false);
+        let f = e.forward(run, &data)?;
         for (name, t) in &f.outputs {
             e.graph.output(name.as_str(), t.value, None);
         }
@@ -115,9 +133,10 @@ impl Checked {
 
     /// Fills every weight; inputs are `seed` and `counter`, outputs target the weights.
     pub fn first_values(&self, run: &Run) -> Res<Graph> {
-        let mut e = Elaborator::new(&self.items, &run.spec.name, false);
-        e.forward(run, self.data_of(run))?;
-        let mut init = Elaborator::new(&self.items, &run.spec.name, false);
+        let data = self.data_of(run);
+        let mut e = self.elaborator(run, &data, false);
+        e.forward(run, &data)?;
+        let mut init = self.elaborator(run, &data, false);
         for path in &e.order {
             let w = &e.weights[path];
             let input = init.graph.input(path, Role::Param, Type::new(DType::F32, w.shape.clone()), w.span);

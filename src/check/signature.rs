@@ -35,6 +35,10 @@ pub enum ArgKind {
     Word(&'static [&'static str]),
     /// `0..1`
     Range,
+    /// A whole number, at least so much.
+    Whole(u32),
+    /// A text, or a list of texts.
+    Texts,
     /// A column: its name, or its number counted from 1.
     Column,
     /// A column or a range of column numbers.
@@ -47,6 +51,9 @@ impl ArgKind {
             (ArgKind::Text, Literal::Text(_)) => true,
             (ArgKind::Word(words), Literal::Word(word)) => words.contains(&word.as_str()),
             (ArgKind::Range | ArgKind::Columns, Literal::Range(..)) => true,
+            (ArgKind::Whole(least), Literal::Number(n)) => n.fract() == 0.0 && (f64::from(least)..2e9).contains(n),
+            (ArgKind::Texts, Literal::Text(_)) => true,
+            (ArgKind::Texts, Literal::List(items)) => items.iter().all(|i| matches!(i, Literal::Text(_))),
             (ArgKind::Column | ArgKind::Columns, Literal::Text(_) | Literal::Number(_)) => true,
             _ => false,
         }
@@ -57,6 +64,8 @@ impl ArgKind {
             ArgKind::Text => "a text in quotes".to_string(),
             ArgKind::Word(words) => format!("one of `{}`", words.join("`, `")),
             ArgKind::Range => "a range such as `0..1`".to_string(),
+            ArgKind::Whole(least) => format!("a whole number from {least}"),
+            ArgKind::Texts => "a file's name in quotes, or a list of texts".to_string(),
             ArgKind::Column => "a column's name in quotes or its number".to_string(),
             ArgKind::Columns => "column names in quotes, column numbers, or a range such as `1..4`".to_string(),
         }
@@ -100,6 +109,13 @@ impl<'a> Bound<'a> {
 
     pub fn one(&self, name: &str) -> Option<&'a Literal> {
         self.all(name).first().copied()
+    }
+
+    pub fn whole(&self, name: &str) -> Option<usize> {
+        match self.one(name) {
+            Some(Literal::Number(number)) => Some(*number as usize),
+            _ => None,
+        }
     }
 
     pub fn text(&self, name: &str) -> Option<&'a str> {

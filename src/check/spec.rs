@@ -13,6 +13,38 @@ pub struct DataSpec {
     pub reader: Call,
     pub fields: Vec<FieldSpec>,
     pub split: SplitSpec,
+    /// The dimensions that the data itself tells, such as `V` in `token(V)`: the first is `Extent::Sym(FIRST_SYMBOL)`.
+    pub symbols: Vec<String>,
+}
+
+/// The number of a data item's first own symbol; the batch and the rows stand before it.
+pub const FIRST_SYMBOL: u32 = 2;
+
+impl DataSpec {
+    /// Puts numbers in the place of symbols. A symbol that is not among `numbers` stays.
+    pub fn bind(&mut self, numbers: &[(u32, u64)]) {
+        let replace = |e: &mut Extent| {
+            if let Extent::Sym(s) = *e
+                && let Some((_, n)) = numbers.iter().find(|(sym, _)| *sym == s)
+            {
+                *e = Extent::Fixed(*n);
+            }
+        };
+        for field in &mut self.fields {
+            field.shape.iter_mut().for_each(replace);
+            if let Kind::Class(Some(count)) | Kind::Token(Some(count)) = &mut field.kind {
+                replace(count);
+            }
+        }
+    }
+
+    /// The names of the dimensions that still wait for the data.
+    pub fn unbound(&self) -> Vec<&str> {
+        let extents = self.fields.iter().flat_map(|f| f.shape.iter().copied().chain(f.kind.count()));
+        let open: Vec<Extent> = extents.filter(|e| e.fixed().is_none()).collect();
+        let named = self.symbols.iter().enumerate();
+        named.filter(|(i, _)| open.contains(&Extent::Sym(FIRST_SYMBOL + *i as u32))).map(|(_, n)| n.as_str()).collect()
+    }
 }
 
 /// A reader, a source or a transform with its arguments: `csv("iris.csv", header = false)`, `scale(0..1)`. The names are those of
@@ -42,7 +74,19 @@ pub enum Kind {
     /// Numbers: f32.
     Real,
     /// Class indices `0..K`: i32. `None` where the number of classes is counted from the data.
-    Class(Option<u64>),
+    Class(Option<Extent>),
+    /// Places in a vocabulary of so many tokens: i32. Fields of one `token(V)` share one vocabulary.
+    Token(Option<Extent>),
+}
+
+impl Kind {
+    /// The declared number of classes or tokens.
+    pub fn count(&self) -> Option<Extent> {
+        match self {
+            Kind::Real => None,
+            Kind::Class(count) | Kind::Token(count) => *count,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -50,12 +94,20 @@ pub struct FieldSpec {
     pub name: String,
     pub span: Span,
     pub kind: Kind,
-    /// Per example. A symbol is one of `TrainSpec::symbols` and is bound by what the data has.
+    /// Per example. A symbol is one of `DataSpec::symbols` and is bound by what the data has.
     pub shape: Vec<Extent>,
     /// `columns(1..4)`, `column("species")`, `images`, `labels`, or none for `given`.
     pub source: Option<Call>,
     /// In order: `standardize`, `scale(0..1)`, `one_hot`, …; fitted on the training part only.
     pub transforms: Vec<Call>,
+}
+
+impl FieldSpec {
+    /// True where the rows have lengths of their own: the data then binds a tensor `DATA.FIELD.length`, i32 per row, the
+    /// number of steps along the first axis that are no padding.
+    pub fn ragged(&self) -> bool {
+        self.transforms.iter().any(|t| t.name == "pad")
+    }
 }
 
 /// Shares of the rows; `Given` takes the part that the files themselves mark (IDX: train-* and t10k-*).

@@ -94,7 +94,7 @@ impl Elaborator<'_> {
         };
         let clip = entries.single.get("clip").map(|e| e.0.clone());
         let rule = UpdateRule { optimizer, schedules: entries.schedules, clip, counted };
-        Ok(Run { spec, model, settings: (*settings).clone(), loss, metrics, rule })
+        Ok(Run { spec, model, settings: (*settings).clone(), loss, metrics, rule, dims: vec![] })
     }
 
     fn entries<'a>(&mut self, body: &'a [Stmt]) -> Res<Entries<'a>> {

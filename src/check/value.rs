@@ -93,12 +93,20 @@ pub enum Kind {
     Mask,
     Int,
     /// Class indices; the number of classes where it is known.
-    Class(Option<u64>),
-    /// Token indices.
-    Token(Option<u64>),
+    Class(Option<Extent>),
+    /// Token indices; the size of the vocabulary where it is known.
+    Token(Option<Extent>),
 }
 
 impl Kind {
+    /// The number of classes or tokens, where the kind has one and it is known.
+    pub fn count(&self) -> Option<Extent> {
+        match self {
+            Kind::Class(count) | Kind::Token(count) => *count,
+            _ => None,
+        }
+    }
+
     /// True where the elements are stored as i32.
     pub fn is_integer(&self) -> bool {
         matches!(self, Kind::Int | Kind::Class(_) | Kind::Token(_))
@@ -114,10 +122,10 @@ impl fmt::Display for Kind {
             Kind::Prob => f.write_str("prob"),
             Kind::Mask => f.write_str("mask"),
             Kind::Int => f.write_str("int"),
-            Kind::Class(Some(k)) => write!(f, "class({k})"),
             Kind::Class(None) => f.write_str("class"),
-            Kind::Token(Some(k)) => write!(f, "token({k})"),
             Kind::Token(None) => f.write_str("token"),
+            Kind::Class(Some(k)) => write!(f, "class({})", describe_extents(&[*k]).trim_matches(['[', ']'])),
+            Kind::Token(Some(k)) => write!(f, "token({})", describe_extents(&[*k]).trim_matches(['[', ']'])),
         }
     }
 }

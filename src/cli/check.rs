@@ -3,7 +3,7 @@
 //! In: a file. Out: its diagnostics. Invariant: nothing is run; with `--fix`, the file changes only where a fix was offered.
 
 use super::args::{CheckArgs, Deny};
-use super::output::Output;
+use super::output::{Format, Output};
 use super::{Failure, fail};
 use crate::base::{Diagnostic, Severity, SourceMap};
 use crate::driver::Session;
@@ -32,7 +32,10 @@ pub fn run(args: &CheckArgs, output: &Output) -> Result<i32, Failure> {
         output.status(&format!("{total} fix{} applied\n", if total == 1 { "" } else { "es" }));
     }
     if args.data && !session.has_errors() {
-        session.check_data();
+        let read = session.check_data();
+        if matches!(output.format, Format::Human | Format::Short) && !output.quiet {
+            read.iter().try_for_each(|line| output.data(&format!("{line}\n")))?;
+        }
     }
     output.diagnostics(&session.sources, &session.diagnostics);
     let count = |severity| session.diagnostics.iter().filter(|d| d.severity == severity).count();

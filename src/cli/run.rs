@@ -32,7 +32,7 @@ pub fn run(args: &RunArgs, output: &Output) -> Result<i32, Failure> {
     let mut code = 0;
     for mut one in runs {
         output.diagnostics(&session.sources, &one.warnings);
-        output.status(&format!("{}: {}\n", one.spec.name, describe(&one)));
+        output.status(&format!("{}\n{}: {}\n", one.read, one.spec.name, describe(&one)));
         let mut log = Log::new(output, &one.spec.name, one.steps.figures().to_vec());
         let done = train(one.steps.as_mut(), &one.spec, &one.parts, &mut log, &INTERRUPTED);
         log.close();
@@ -63,17 +63,8 @@ fn listen() {
 }
 
 fn describe(run: &Prepared) -> String {
-    let parts = [("train", &run.parts.train), ("valid", &run.parts.valid), ("test", &run.parts.test)];
-    let shown: Vec<String> =
-        parts.iter().filter(|(_, r)| !r.is_empty()).map(|(n, r)| format!("{} {n}", r.len())).collect();
-    format!(
-        "{} on {}, rows: {}; batch {}, seed {}",
-        run.spec.model,
-        run.spec.data,
-        shown.join(", "),
-        run.spec.batch,
-        run.spec.seed
-    )
+    let spec = &run.spec;
+    format!("{} on {}; batch {}, seed {}", spec.model, spec.data, spec.batch, spec.seed)
 }
 
 fn report(output: &Output, run: &Prepared, outcome: &Outcome) -> Result<(), Failure> {

@@ -20,6 +20,8 @@ pub struct Prepared {
     pub parts: Parts,
     pub steps: Box<dyn Steps>,
     pub warnings: Errors,
+    /// What was read, in one line.
+    pub read: String,
 }
 
 /// The runs of the file in its order, or the one named: each `train` item compiled and its data opened.
@@ -29,11 +31,12 @@ pub fn prepare(session: &Session, name: Option<&str>) -> Result<Vec<Prepared>, E
     for run in runs(session, name)? {
         let mut run = run.clone();
         run.spec.seed = session.options.seed.unwrap_or(run.spec.seed);
-        let mut data = data_of(session, &run, start.as_ref())?;
+        let mut data = data_of(session, &mut run, start.as_ref())?;
         let warnings = std::mem::take(&mut data.warnings);
         let trainer = Trainer::new(&session.checked, &run, &data, start.as_ref(), false, session.options.device())
             .map_err(|e| vec![e])?;
-        prepared.push(Prepared { spec: run.spec, parts: data.parts, steps: Box::new(trainer), warnings });
+        let read = data.report();
+        prepared.push(Prepared { spec: run.spec, parts: data.parts, steps: Box::new(trainer), warnings, read });
     }
     Ok(prepared)
 }
@@ -63,9 +66,29 @@ fn start_file(session: &Session) -> Result<Option<StartFile>, Errors> {
     session.options.start.as_ref().map(|path| given::read_start(path)).transpose().map_err(|e| vec![*e])
 }
 
-fn data_of(session: &Session, run: &Run, start: Option<&StartFile>) -> Result<Dataset, Errors> {
+/// The data of a run, which learns the numbers that the data binds.
+fn data_of(session: &Session, run: &mut Run, start: Option<&StartFile>) -> Result<Dataset, Errors> {
     let access = session.options.access(&session.path);
-    open(session.checked.data_of(run), &access, start, run.spec.seed)
+    let data = open(&session.checked.data_of(run), &access, start, run.spec.seed)?;
+    run.dims.clone_from(&data.symbols);
+    Ok(data)
+}
+
+/// The run with a number for every dimension: from `--dim`, else from its data.
+pub fn bound(session: &Session, run: &Run) -> Result<Run, Errors> {
+    let (data, mut run) = (session.checked.data_of(run), run.clone());
+    let names = data.unbound();
+    if names.is_empty() {
+        return Ok(run);
+    }
+    if data.reader.name == "given" && session.options.start.is_none() {
+        let text = format!("`{}` of `{}` is given from outside", names.join("` and `"), data.name);
+        let label = format!("add `--dim {}=96`, with the number meant", names[0]);
+        return Err(vec![Diagnostic::error("E0202", data.span, text, label)]);
+    }
+    let start = start_file(session)?;
+    data_of(session, &mut run, start.as_ref())?;
+    Ok(run)
 }
 
 /// One summary for each model that the file trains, or for the one named.
@@ -88,7 +111,7 @@ pub fn summary(session: &Session, model: Option<&str>) -> Result<Vec<Summary>, E
 pub fn stepper(session: &Session, mode: Mode, check: bool) -> Result<Box<dyn Stepper>, Errors> {
     let start = start_file(session)?;
     let mut run = runs(session, None)?[0].clone();
-    let data = data_of(session, &run, start.as_ref())?;
+    let data = data_of(session, &mut run, start.as_ref())?;
     run.spec.batch = data.rows as u64;
     let device = session.options.device();
     match mode {

@@ -23,12 +23,18 @@ pub struct Lowered {
     pub program: Program,
 }
 
-/// Graph to loops.
-pub fn lowered(graph: Graph) -> Result<Lowered, Diagnostic> {
+/// A graph simplified, with what is left of its step scalars, and the choice of its kernels. Symbols may still be open.
+pub fn fused(graph: &Graph) -> Result<(Graph, StepScalars, Fusion), Diagnostic> {
     let (hoisted, scalars) =
-        hoist(&graph).map_err(|n| *errors::unsupported(n.span, "a tensor that depends on the step"))?;
+        hoist(graph).map_err(|n| *errors::unsupported(n.span, "a tensor that depends on the step"))?;
     let simple = simplify(&hoisted);
     let fusion = fuse(&simple);
+    Ok((simple, scalars, fusion))
+}
+
+/// Graph to loops.
+pub fn lowered(graph: Graph) -> Result<Lowered, Diagnostic> {
+    let (simple, scalars, fusion) = fused(&graph)?;
     let mut program = lower::lower(&simple, &fusion);
     schedule::schedule(&mut program);
     if cfg!(debug_assertions)

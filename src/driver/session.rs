@@ -9,7 +9,7 @@ use super::read;
 use crate::base::{Diagnostic, FileId, Severity, SourceMap, Span};
 use crate::check::Checked;
 use crate::check::signature::{Place, bind};
-use crate::check::spec::{Call, DataSpec};
+use crate::check::spec::{Call, DataSpec, FIRST_SYMBOL};
 use crate::codegen::Vectors;
 use crate::runtime::data::{Access, open, vocabulary};
 use crate::syntax::{ast, parse};
@@ -77,8 +77,11 @@ impl Session {
         let access = options.access(path);
         let loader = |written: &str| read::used(&access, written);
         let analysis = Library::load().analyse(&shown(path), &text, &loader);
-        let Analysis { sources, tree, file, checked, mut diagnostics } = analysis;
+        let Analysis { sources, tree, file, mut checked, mut diagnostics } = analysis;
         diagnostics.extend(checked.data.iter().flat_map(wrong_words));
+        for (name, number) in &options.dims {
+            bind_dim(&mut checked.data, name, *number)?;
+        }
         Ok(Session { path: path.to_path_buf(), sources, file, tree, checked, diagnostics, options })
     }
 
@@ -91,15 +94,21 @@ impl Session {
     }
 
     /// Opens the data of every `data` item that is not given from outside, and adds what is wrong with it.
-    pub fn check_data(&mut self) {
+    /// What was read, a line for each.
+    pub fn check_data(&mut self) -> Vec<String> {
+        let mut read = Vec::new();
         let access = self.options.access(&self.path);
         let seed = self.options.seed.unwrap_or(0);
         for spec in self.checked.data.iter().filter(|d| d.reader.name != "given") {
             match open(spec, &access, None, seed) {
-                Ok(data) => self.diagnostics.extend(data.warnings),
+                Ok(data) => {
+                    read.push(data.report());
+                    self.diagnostics.extend(data.warnings);
+                }
                 Err(errors) => self.diagnostics.extend(errors),
             }
         }
+        read
     }
 }
 
@@ -127,6 +136,24 @@ impl Parsed {
     pub fn has_errors(&self) -> bool {
         has_errors(&self.diagnostics)
     }
+}
+
+/// `--dim V=96`: the number takes the place of the symbol in all data. E0202 where no data has it.
+fn bind_dim(data: &mut [DataSpec], name: &str, number: u64) -> Result<(), Box<Diagnostic>> {
+    let mut found = false;
+    for spec in data.iter_mut() {
+        let place = spec.symbols.iter().position(|s| s == name);
+        spec.bind(&place.map(|i| (FIRST_SYMBOL + i as u32, number)).into_iter().collect::<Vec<_>>());
+        found |= place.is_some();
+    }
+    if found || data.is_empty() {
+        return Ok(());
+    }
+    let known: Vec<&str> = data.iter().flat_map(|d| d.symbols.iter().map(String::as_str)).collect();
+    let error = Diagnostic::plain("E0202", format!("no data has a dimension `{name}` that is counted"));
+    let note =
+        if known.is_empty() { "every dimension is a number".into() } else { format!("counted: {}", known.join(", ")) };
+    Err(Box::new(error.note(note)))
 }
 
 /// What is wrong with the words of a `data` item: `check` stands below the runtime, which owns these words.

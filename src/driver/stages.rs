@@ -3,7 +3,7 @@
 //! In: a checked file and a stage. Out: text, or the difference of two files by meaning. Invariant: the text follows from
 //! the source alone; the runs of a file stand in its order.
 
-use super::commands::runs;
+use super::commands::{bound, runs};
 use super::compile;
 use super::session::Session;
 use super::stage::Stage;
@@ -29,7 +29,8 @@ pub fn text(session: &Session, stage: Stage) -> Result<String, Errors> {
         if runs.len() > 1 {
             out.push_str(&format!("// train {}\n", run.spec.name));
         }
-        out.push_str(&one(session, run, stage).map_err(|e| vec![e])?);
+        let bound = if stage >= Stage::Plan { bound(session, run)? } else { (*run).clone() };
+        out.push_str(&one(session, &bound, stage).map_err(|e| vec![e])?);
     }
     Ok(out)
 }
@@ -52,7 +53,7 @@ fn graph(session: &Session, run: &Run, stage: Stage) -> Result<Graph, Errors> {
     match stage {
         Stage::Graph => Ok(training.forward),
         Stage::Grad => Ok(training.graph),
-        _ => Ok(compile::lowered(training.graph).map_err(|e| vec![e])?.simple),
+        _ => Ok(compile::fused(&training.graph).map_err(|e| vec![e])?.0),
     }
 }
 
@@ -69,12 +70,14 @@ fn one(session: &Session, run: &Run, stage: Stage) -> Result<String, Diagnostic>
             };
             return Ok(training.layers.iter().map(line).collect());
         }
+        Stage::Simple | Stage::Fused => {
+            let (simple, _, fusion) = compile::fused(&training.graph)?;
+            return Ok(if stage == Stage::Fused { fused(&simple, &fusion) } else { graph::print::print(&simple) });
+        }
         _ => {}
     }
     let lowered = compile::lowered(training.graph)?;
     match stage {
-        Stage::Simple => Ok(graph::print::print(&lowered.simple)),
-        Stage::Fused => Ok(fused(&lowered.simple, &lowered.fusion)),
         Stage::Plan => Ok(planned(&lowered.program, run.spec.batch)),
         Stage::Loops => Ok(loops::print::print(&lowered.program)),
         _ => machine(&lowered.program, stage, session.options.vectors),

@@ -17,6 +17,7 @@ use crate::runtime::data::Errors;
 
 /// The summary of one run's model at the run's batch size.
 pub fn summary(session: &Session, run: &Run) -> Result<Summary, Errors> {
+    let run = &super::commands::bound(session, run)?;
     let training = compile::training(&session.checked, run, true).map_err(|e| vec![e])?;
     let inference = session.checked.inference(run).map_err(|e| vec![*e])?;
     let forward = &training.forward;

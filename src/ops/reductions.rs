@@ -3,7 +3,7 @@
 //! In: one f32 operand and the axes to reduce, which are dropped. Out: the rest. Invariant: the order in which terms are
 //! joined is a function of the operand's shape and the axes alone.
 
-use super::attrs::{example, extents, fixed, operands, valid};
+use super::attrs::{example, extents, operands, valid};
 use super::build;
 use super::{Attr, Attrs, Emit, Example, Index, Io, Kernel, LANES, OpDef, Order, ReduceKind, Scalar, ScalarOp, Value};
 use crate::base::{DType, Extent, Type};
@@ -133,8 +133,8 @@ fn real(name: &str, ty: &Type) -> Result<(), String> {
     Ok(())
 }
 
-/// The first index along an axis at which the greatest value stands; 0 where a value is NaN. The axis has a known
-/// length of at most 2^24, so that f32 holds every index.
+/// The first index along an axis at which the greatest value stands; 0 where a value is NaN. An axis of known length has at
+/// most 2^24 elements, so that f32 holds every index; a symbol is a batch or a vocabulary, and both are smaller.
 pub struct Argmax;
 
 impl OpDef for Argmax {
@@ -150,8 +150,7 @@ impl OpDef for Argmax {
         let [ty] = operands("argmax", args)?;
         real("argmax", ty)?;
         let axis = attrs.axis("axis", ty.rank())?;
-        let extent = fixed("argmax", ty, axis)?;
-        if extent > 1 << 24 {
+        if let Some(extent) = ty.shape[axis].fixed().filter(|&extent| extent > 1 << 24) {
             return Err(format!("`argmax` takes at most 2^24 elements, but axis {axis} has {extent}"));
         }
         let mut shape = ty.shape.clone();

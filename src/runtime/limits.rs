@@ -17,6 +17,15 @@ pub const ROWS: usize = i32::MAX as usize;
 /// Different labels of one text column (E0805).
 pub const LABELS: usize = 100_000;
 
+/// Bytes of a file that is read whole: a text, a list, an array (E0805).
+pub const TEXT_BYTES: usize = 1 << 30;
+
+/// Bytes of one token of a text (E0805).
+pub const TOKEN_BYTES: usize = 4096;
+
+/// Different tokens of one vocabulary (E0805).
+pub const TOKENS: usize = 1 << 20;
+
 /// Axes of an IDX file: the format's own rank byte allows 255 (E0407).
 pub const IDX_AXES: usize = 8;
 

@@ -34,7 +34,7 @@ pub fn training(case: &Case) -> Result<Outcome, String> {
     let run = &checked.runs[0];
     let mut e = Elaborator::new(&checked.items, "case", true);
     let told = |d: Box<nnc::base::Diagnostic>| d.render(&analysis.sources);
-    let forward = e.forward(run, checked.data_of(run)).map_err(told)?;
+    let forward = e.forward(run, &checked.data_of(run)).map_err(told)?;
     e.graph.output("case.loss", forward.loss, None);
     let weights: Vec<_> = e.order.iter().map(|p| e.weights[p].tensor.value).collect();
     let gradients = autodiff::differentiate(&mut e.graph, forward.loss, &weights);

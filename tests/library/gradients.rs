@@ -83,7 +83,7 @@ fn graph_of(text: &str) -> Result<(Graph, Vec<String>), String> {
     }
     let run = &a.checked.runs[0];
     let mut e = Elaborator::new(&a.checked.items, "example", false);
-    let f = e.forward(run, a.checked.data_of(run)).map_err(|d| d.render(&a.sources))?;
+    let f = e.forward(run, &a.checked.data_of(run)).map_err(|d| d.render(&a.sources))?;
     let mut value = f.outputs[0].1.value;
     if e.graph.ty(value).dtype != nnc::base::DType::F32 {
         return Ok((e.graph.clone().finish(), vec![]));

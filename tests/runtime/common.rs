@@ -32,19 +32,19 @@ pub fn field(name: &str, kind: Kind, shape: &[u64], source: Call) -> FieldSpec {
 /// `x: [2] = columns(1..2)` and `y: class(2) = column("y")` of `t.csv`.
 pub fn table() -> DataSpec {
     let x = field("x", Kind::Real, &[2], call("columns", vec![(None, Literal::Range(1.0, 2.0))]));
-    let y = field("y", Kind::Class(Some(2)), &[], call("column", vec![(None, text("y"))]));
+    let y = field("y", Kind::Class(Some(Extent::Fixed(2))), &[], call("column", vec![(None, text("y"))]));
     let split = SplitSpec { span: span(), ..SplitSpec::default() };
     let reader = call("csv", vec![(None, text("t.csv"))]);
-    DataSpec { name: "d".into(), span: span(), reader, fields: vec![x, y], split }
+    DataSpec { name: "d".into(), span: span(), reader, fields: vec![x, y], split, symbols: vec![] }
 }
 
 /// `image: [2, 2, 1] = images` and `label: class(3) = labels` of the folder `m`.
 pub fn pictures() -> DataSpec {
     let x = field("image", Kind::Real, &[2, 2, 1], call("images", vec![]));
-    let y = field("label", Kind::Class(Some(3)), &[], call("labels", vec![]));
+    let y = field("label", Kind::Class(Some(Extent::Fixed(3))), &[], call("labels", vec![]));
     let split = SplitSpec { train: Part::Given, test: Part::Given, span: span(), ..SplitSpec::default() };
     let reader = call("idx", vec![(None, text("m"))]);
-    DataSpec { name: "d".into(), span: span(), reader, fields: vec![x, y], split }
+    DataSpec { name: "d".into(), span: span(), reader, fields: vec![x, y], split, symbols: vec![] }
 }
 
 /// A folder of files that goes when the value does.
@@ -76,14 +76,59 @@ impl Folder {
     }
 }
 
+/// What reading the `data` item `item` beside `files` comes to: the report, and each field; or the mistakes.
+pub fn reading(files: &[(&str, &[u8])], item: &str) -> String {
+    reading_in(&Folder::new(files), item)
+}
+
+pub fn reading_in(folder: &Folder, item: &str) -> String {
+    let nowhere = |path: &str| Err(nnc::base::Diagnostic::plain("E0601", format!("no file {path}")));
+    let analysis = nnc::driver::pipeline::Library::load().analyse("m.nn", item, &nowhere);
+    let wrong: Vec<_> = analysis.diagnostics.iter().filter(|d| d.code != "E0004").cloned().collect();
+    let Some(spec) = analysis.checked.data.first() else { return rendered(&analysis.sources, &wrong) };
+    assert!(wrong.is_empty(), "{}", rendered(&analysis.sources, &wrong));
+    match open(spec, &folder.access(), None, 0) {
+        Ok(data) => {
+            let mut text = data.report();
+            for field in &data.fields {
+                text.push_str(&format!("\n  {}: {}", field.name, shown(&field.storage)));
+                let names: Vec<String> = field.classes.iter().map(|c| c.escape_debug().to_string()).collect();
+                if !names.is_empty() {
+                    text.push_str(&format!("\n    {}", names.join(" ")));
+                }
+            }
+            let warnings = rendered(&analysis.sources, &data.warnings);
+            if warnings.is_empty() { text } else { format!("{text}\n{warnings}") }
+        }
+        Err(errors) => rendered(&analysis.sources, &errors).replace(&folder.root(), "FOLDER"),
+    }
+}
+
+fn shown(storage: &nnc::runtime::data::Storage) -> String {
+    use nnc::runtime::data::Storage;
+    let mut all: Vec<String> = match storage {
+        Storage::F32(values) => values.iter().map(|v| v.to_string()).collect(),
+        Storage::I32(values) => values.iter().map(|v| v.to_string()).collect(),
+    };
+    if all.len() > 40 {
+        all.truncate(40);
+        all.push("…".into());
+    }
+    all.join(" ")
+}
+
 /// One line per diagnostic: code and message, then its label, notes and exit code.
 pub fn render(diagnostics: &[nnc::base::Diagnostic]) -> String {
     let mut sources = SourceMap::default();
     sources.add("m.nn", SOURCE, false);
+    rendered(&sources, diagnostics)
+}
+
+fn rendered(sources: &SourceMap, diagnostics: &[nnc::base::Diagnostic]) -> String {
     let one = |d: &nnc::base::Diagnostic| {
         let label = d.labels.first().map_or(String::new(), |l| format!("\n  {}", l.text));
         let notes: String = d.notes.iter().map(|n| format!("\n  = {n}")).collect();
-        format!("{}{label}{notes}\n  exit {}", d.short(&sources), d.exit_code())
+        format!("{}{label}{notes}\n  exit {}", d.short(sources), d.exit_code())
     };
     diagnostics.iter().map(one).collect::<Vec<_>>().join("\n")
 }

@@ -159,7 +159,7 @@ fn fifty_fifty() -> SplitSpec {
 #[test]
 fn d9_a_class_without_a_training_row_is_a_warning() {
     let mut spec = table();
-    spec.fields[1].kind = Kind::Class(Some(3));
+    spec.fields[1].kind = Kind::Class(Some(Extent::Fixed(3)));
     let data = Folder::new(&[("t.csv", b"a,b,y\n1,2,0\n2,3,1\n")]).open(&spec).unwrap();
     insta::assert_snapshot!(render(&data.warnings));
 }

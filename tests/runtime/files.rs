@@ -175,7 +175,7 @@ fn given_spec(classes: u64) -> nnc::check::spec::DataSpec {
     spec.reader = call("given", vec![]);
     let field =
         |name: &str, kind, shape: &[u64]| FieldSpec { source: None, ..field(name, kind, shape, call("", vec![])) };
-    spec.fields = vec![field("x", Kind::Real, &[3]), field("y", Kind::Class(Some(classes)), &[])];
+    spec.fields = vec![field("x", Kind::Real, &[3]), field("y", Kind::Class(Some(Extent::Fixed(classes))), &[])];
     spec.split.train = Part::None;
     spec
 }

@@ -122,6 +122,31 @@ impl Source {
         }
         Ok(read)
     }
+
+    /// All bytes up to the end, of which there may be `most` (E0805). Memory grows with what comes.
+    pub fn all(&mut self, most: usize) -> Result<Vec<u8>, Box<Diagnostic>> {
+        let mut bytes: Vec<u8> = Vec::new();
+        loop {
+            let start = bytes.len();
+            let step =
+                if self.gzip || start > 0 { 1 << 20 } else { (self.size as usize).saturating_add(1).min(most + 1) };
+            if bytes.try_reserve(step).is_err() {
+                let text = format!("{} needs more than {start} bytes of memory, more than there is", self.shown);
+                return Err(Box::new(Diagnostic::error("E0803", self.span, text, "read here")));
+            }
+            bytes.resize(start + step, 0);
+            let read = self.fill(&mut bytes[start..])?;
+            bytes.truncate(start + read);
+            if bytes.len() > most {
+                let text = format!("{} holds more than {most} bytes", self.shown);
+                let error = Diagnostic::error("E0805", self.span, text, "read here");
+                return Err(Box::new(error.note("this is the cap for a file that is read whole: split the file")));
+            }
+            if read < step {
+                return Ok(bytes);
+            }
+        }
+    }
 }
 
 /// A decoder that fails once `left` bytes have come out of it.

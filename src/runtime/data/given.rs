@@ -3,9 +3,10 @@
 //! In: the bytes of the file. Out: tensors by name. Invariant: the header is held against the file's size before it is
 //! used, and only numbers that an f32 or i32 holds exactly are taken over.
 
+use super::fields::{bind_count, fit_shape};
 use super::raw::Errors;
-use super::{Dataset, Field, Parts, Storage, fit_shape};
-use crate::base::{Diagnostic, Span};
+use super::{Dataset, Field, Parts, Storage};
+use crate::base::{Diagnostic, Extent, Span};
 use crate::check::spec::{DataSpec, Kind};
 use crate::runtime::limits;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -115,7 +116,9 @@ pub fn bind(spec: &DataSpec, start: &StartFile) -> Result<Dataset, Errors> {
             continue;
         };
         let storage = match (&tensor.storage, &field.kind) {
-            (Storage::F32(_), Kind::Real) | (Storage::I32(_), Kind::Class(_)) => tensor.storage.clone(),
+            (Storage::F32(_), Kind::Real) | (Storage::I32(_), Kind::Class(_) | Kind::Token(_)) => {
+                tensor.storage.clone()
+            }
             (stored, _) => {
                 let (has, wants) = match stored {
                     Storage::F32(_) => ("numbers (f32)", "classes (i32)"),
@@ -139,7 +142,7 @@ pub fn bind(spec: &DataSpec, start: &StartFile) -> Result<Dataset, Errors> {
         errors.push(Diagnostic::error("E0408", spec.span, text, "all fields need the same number of rows"));
     }
     for (index, (_, field)) in fields.iter_mut().enumerate() {
-        if let Err(error) = check_classes(spec, index, field) {
+        if let Err(error) = check_classes(spec, index, field, &mut symbols) {
             errors.push(*error);
         }
     }
@@ -155,18 +158,28 @@ pub fn bind(spec: &DataSpec, start: &StartFile) -> Result<Dataset, Errors> {
     Ok(Dataset { name, rows: rows as usize, fields, parts, symbols, warnings: Errors::new() })
 }
 
-fn check_classes(spec: &DataSpec, index: usize, field: &mut Field) -> Result<(), Box<Diagnostic>> {
+fn check_classes(
+    spec: &DataSpec,
+    index: usize,
+    field: &mut Field,
+    symbols: &mut BTreeMap<u32, u64>,
+) -> Result<(), Box<Diagnostic>> {
     let Storage::I32(values) = &field.storage else { return Ok(()) };
     let declared = spec.fields.iter().find(|f| f.name == field.name);
-    let count = match declared.map(|f| &f.kind) {
-        Some(Kind::Class(Some(count))) => *count as i64,
-        _ => i64::from(values.iter().copied().max().unwrap_or(0)) + 1,
+    let highest = values.iter().copied().max().unwrap_or(0).max(0) as usize + 1;
+    if let Some(declared) = declared {
+        bind_count(declared, highest, symbols)?;
+    }
+    let count = match declared.and_then(|f| f.kind.count()) {
+        Some(Extent::Fixed(count)) => count as i64,
+        _ => highest as i64,
     };
     if let Some(row) = values.iter().position(|&v| i64::from(v) >= count || v < 0) {
         let text = format!("row {} of `{}`: {} is no class", row + 1, field.name, values[row]);
         let span = spec.fields.get(index).map_or(spec.span, |f| f.span);
         return Err(Box::new(Diagnostic::error("E0406", span, text, format!("classes are 0 to {}", count - 1))));
     }
+    field.token = declared.is_some_and(|f| matches!(f.kind, Kind::Token(_)));
     field.classes = (0..count.min(limits::LABELS as i64)).map(|i| i.to_string()).collect();
     Ok(())
 }

@@ -13,7 +13,12 @@ pub mod labels;
 pub mod table;
 pub mod pictures;
 pub mod split;
+pub mod text;
+pub mod tokens;
+pub mod windows;
 pub mod transform;
+pub mod fields;
+pub mod report;
 pub mod given;
 
 pub use file::Access;
@@ -23,11 +28,10 @@ pub use split::Parts;
 pub use transform::Fitted;
 pub use vocabulary::vocabulary;
 
-use crate::base::{Diagnostic, Extent};
+use crate::base::Diagnostic;
 use crate::check::signature::{Place, bind};
-use crate::check::spec::{DataSpec, FieldSpec, Kind};
-use raw::{ABSENT, Cells, Missing, Raw, RawField};
-use std::collections::BTreeMap;
+use crate::check::spec::DataSpec;
+use raw::Raw;
 
 /// Elements of one field, row-major: `[rows, shape…]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,8 +65,10 @@ pub struct Field {
     /// Per row; empty for a class or a single number.
     pub shape: Vec<u64>,
     pub storage: Storage,
-    /// What each class number stands for; empty for numbers.
+    /// What each class number or token number stands for; empty for numbers.
     pub classes: Vec<String>,
+    /// True where `classes` is a vocabulary.
+    pub token: bool,
     /// What the transforms learnt, in their order.
     pub fitted: Vec<Fitted>,
 }
@@ -91,174 +97,62 @@ impl Dataset {
 
 /// Reads, checks, splits and transforms the data of `spec`. `start` binds `given` data.
 pub fn open(spec: &DataSpec, access: &Access, start: Option<&StartFile>, seed: u64) -> Result<Dataset, Errors> {
-    let mut raw = match spec.reader.name.as_str() {
-        "csv" => table::read(access, spec)?,
-        "idx" => pictures::read(access, spec)?,
-        "given" => {
-            let Some(start) = start else { return Err(vec![needs_start(spec)]) };
-            return given::bind(spec, start);
+    if spec.reader.name == "given" {
+        let start = start.ok_or_else(|| vec![needs_start(spec)])?;
+        return given::bind(spec, start);
+    }
+    let mut raw = read(spec, access)?;
+    let asked = windows::asked(spec).map_err(|e| vec![*e])?;
+    if asked.is_none() {
+        raw.drop_missing();
+        if raw.rows == 0 {
+            return Err(vec![table::no_rows(&raw.shown, "`missing = drop` left none", spec.reader.span)]);
         }
+    }
+    let mut classes = fields::read_classes(spec, &raw)?;
+    let steps = match &asked {
+        Some(_) => split::by_position(spec, raw.rows)?,
+        None => split::split(spec, raw.rows, raw.given, fields::strata(spec, &classes)?, seed)?,
+    };
+    let vocabularies = tokens::number(access, spec, &mut raw, &steps.train)?;
+    let cut = asked.map(|(fields, stride)| windows::place(spec, &raw, fields, stride, &steps)).transpose()?;
+    let mut build = fields::Build::new(spec, &steps, cut.as_ref());
+    build.warnings.append(&mut raw.warnings);
+    for (index, cells) in raw.fields.into_iter().enumerate() {
+        let built = match classes[index].take() {
+            Some(classes) => build.class(index, classes, cells),
+            None => build.numbers(index, cells, vocabularies[index].as_deref()),
+        };
+        if let Err(error) = built {
+            build.errors.push(*error);
+        }
+    }
+    if !build.errors.is_empty() {
+        return Err(build.errors);
+    }
+    let (fields, warnings, symbols) = (build.fields, build.warnings, build.symbols.into_iter().collect());
+    let (rows, parts) = match cut {
+        Some((windows, parts)) => (windows.starts.len(), parts),
+        None => (raw.rows, steps),
+    };
+    Ok(Dataset { name: spec.name.clone(), rows, fields, parts, symbols, warnings })
+}
+
+/// What the files hold, before labels become classes and before transforms run.
+fn read(spec: &DataSpec, access: &Access) -> Result<Raw, Errors> {
+    match spec.reader.name.as_str() {
+        "csv" => table::read(access, spec),
+        "idx" => pictures::read(access, spec),
+        "text" => text::read(access, spec),
+        "lines" => text::read_lines(access, spec),
         _ => {
             let bound = bind(vocabulary(), Place::Reader, "", &spec.reader);
-            let error = bound.expect_err("every reader of the vocabulary has its arm above");
-            return Err(vec![*error]);
-        }
-    };
-    raw.drop_missing();
-    if raw.rows == 0 {
-        return Err(vec![table::no_rows(&raw.shown, "`missing = drop` left none", spec.reader.span)]);
-    }
-    let classes = read_classes(spec, &raw)?;
-    let strata = strata(spec, &classes)?;
-    let parts = split::split(spec, raw.rows, raw.given, strata, seed)?;
-    let mut warnings = std::mem::take(&mut raw.warnings);
-    let mut fields = Vec::new();
-    let mut symbols = BTreeMap::new();
-    let mut errors = Errors::new();
-    for ((field, cells), classes) in spec.fields.iter().zip(raw.fields).zip(classes) {
-        let built = match classes {
-            Some(classes) => class_field(field, classes, &parts, &mut warnings),
-            None => real_field(spec, field, cells, &parts, &mut symbols, &mut warnings),
-        };
-        match built {
-            Ok(field) => fields.push(field),
-            Err(error) => errors.push(*error),
+            Err(vec![*bound.expect_err("every reader of the vocabulary has its arm above")])
         }
     }
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    let symbols = symbols.into_iter().collect();
-    Ok(Dataset { name: spec.name.clone(), rows: raw.rows, fields, parts, symbols, warnings })
 }
 
 fn needs_start(spec: &DataSpec) -> Diagnostic {
     let text = format!("`{}` is given from outside", spec.name);
     Diagnostic::error("E0202", spec.span, text, "add `--start FILE.safetensors` to the command")
-}
-
-/// Per field its classes, where its kind is `class`.
-fn read_classes(spec: &DataSpec, raw: &Raw) -> Result<Vec<Option<labels::Classes>>, Errors> {
-    let mut errors = Errors::new();
-    let mut all = Vec::new();
-    for (field, cells) in spec.fields.iter().zip(&raw.fields) {
-        let Kind::Class(declared) = field.kind else {
-            all.push(None);
-            continue;
-        };
-        let read = match &cells.cells {
-            Cells::Texts(columns) if columns.len() == 1 && field.transforms.is_empty() => {
-                assert!(cells.missing == Missing::Drop || !columns[0].codes.contains(&ABSENT), "labels are present");
-                labels::classes(field, declared, &columns[0], &raw.shown)
-            }
-            _ if !field.transforms.is_empty() => {
-                let text = format!("`{}` is a class: it takes no transform", field.name);
-                let label = "labels become class numbers by themselves";
-                Err(Box::new(Diagnostic::error("E0105", field.span, text, label)))
-            }
-            _ => {
-                let text = format!("`{}` is a class and needs exactly one column of labels", field.name);
-                Err(Box::new(Diagnostic::error("E0415", field.span, text, "use `column(…)` or `labels`")))
-            }
-        };
-        match read {
-            Ok(classes) => all.push(Some(classes)),
-            Err(error) => errors.push(*error),
-        }
-    }
-    if errors.is_empty() { Ok(all) } else { Err(errors) }
-}
-
-fn strata<'a>(spec: &DataSpec, classes: &'a [Option<labels::Classes>]) -> Result<Option<&'a [i32]>, Errors> {
-    let Some(name) = &spec.split.stratify else { return Ok(None) };
-    let index = spec.fields.iter().position(|f| f.name == *name);
-    match index.and_then(|i| classes[i].as_ref()) {
-        Some(classes) => Ok(Some(&classes.codes)),
-        None => {
-            let text = format!("`stratify = {name}` needs a class field of this name");
-            let known = spec.fields.iter().filter(|f| f.kind != Kind::Real).map(|f| f.name.as_str());
-            let label = format!("class fields: {}", known.collect::<Vec<_>>().join(", "));
-            Err(vec![Diagnostic::error("E0106", spec.split.span, text, label)])
-        }
-    }
-}
-
-fn class_field(
-    field: &FieldSpec,
-    classes: labels::Classes,
-    parts: &Parts,
-    warnings: &mut Errors,
-) -> Result<Field, Box<Diagnostic>> {
-    let mut seen = vec![(false, false); classes.names.len()];
-    parts.train.iter().for_each(|&row| seen[classes.codes[row as usize] as usize].0 = true);
-    parts.valid.iter().chain(&parts.test).for_each(|&row| seen[classes.codes[row as usize] as usize].1 = true);
-    let absent: Vec<&str> =
-        (0..seen.len()).filter(|&i| !seen[i].0).map(|i| classes.names[i].as_str()).take(12).collect();
-    if !absent.is_empty() {
-        let elsewhere = seen.iter().any(|&(train, other)| other && !train);
-        let text = format!("no training row of `{}` has the label {}", field.name, absent.join(", "));
-        let label = if elsewhere { "it occurs in other parts: the model cannot learn it" } else { "it occurs nowhere" };
-        let note = format!("`split(…, stratify = {})` keeps each class in every part", field.name);
-        warnings.push(Diagnostic::warning("W0401", field.span, text, label).note(note));
-    }
-    if !field.shape.is_empty() {
-        fit_shape(field, &[1], &mut BTreeMap::new())?;
-    }
-    let (name, storage) = (field.name.clone(), Storage::I32(classes.codes));
-    let shape = vec![1; field.shape.len()];
-    Ok(Field { name, shape, storage, classes: classes.names, fitted: Vec::new() })
-}
-
-fn real_field(
-    data: &DataSpec,
-    field: &FieldSpec,
-    raw: RawField,
-    parts: &Parts,
-    symbols: &mut BTreeMap<u32, u64>,
-    warnings: &mut Errors,
-) -> Result<Field, Box<Diagnostic>> {
-    let mut work = transform::Work { data, field, raw, train: &parts.train, fitted: vec![], warnings: vec![] };
-    work.run()?;
-    warnings.append(&mut work.warnings);
-    let shape = fit_shape(field, &work.raw.dims, symbols)?;
-    let Cells::Numbers(values) = work.raw.cells else { panic!("transforms leave numbers") };
-    let name = field.name.clone();
-    Ok(Field { name, shape, storage: Storage::F32(values), classes: Vec::new(), fitted: work.fitted })
-}
-
-/// The field's shape per row, where the data has `dims`: equal axis by axis (axes of 1 may be left out), or one of the two
-/// flat with the same number of elements. Symbols are bound. E0415 where it does not fit.
-fn fit_shape(field: &FieldSpec, dims: &[u64], symbols: &mut BTreeMap<u32, u64>) -> Result<Vec<u64>, Box<Diagnostic>> {
-    let axes = &field.shape;
-    let unit = |e: &&Extent| **e != Extent::Fixed(1);
-    let long: Vec<u64> = dims.iter().copied().filter(|&d| d != 1).collect();
-    let short: Vec<Extent> = axes.iter().filter(unit).copied().collect();
-    let mut bound = symbols.clone();
-    let axis_by_axis = |axes: &[Extent], dims: &[u64], bound: &mut BTreeMap<u32, u64>| {
-        let fits = |(axis, dim): (&Extent, &u64)| match axis {
-            Extent::Fixed(n) => n == dim,
-            Extent::Sym(s) => *bound.entry(*s).or_insert(*dim) == *dim,
-        };
-        axes.len() == dims.len() && axes.iter().zip(dims).all(fits)
-    };
-    let fits = axis_by_axis(axes, dims, &mut bound) || {
-        bound.clone_from(symbols);
-        axis_by_axis(&short, &long, &mut bound)
-    };
-    let flat = || {
-        let fixed: Option<Vec<u64>> = axes.iter().map(|e| e.fixed()).collect();
-        let product = |d: &[u64]| d.iter().try_fold(1u64, |n, &x| n.checked_mul(x));
-        fixed.filter(|f| (short.len() <= 1 || long.len() <= 1) && product(f) == product(dims))
-    };
-    if fits {
-        symbols.append(&mut bound);
-        let value = |e: &Extent| e.fixed().unwrap_or_else(|| if let Extent::Sym(s) = e { symbols[s] } else { 0 });
-        return Ok(axes.iter().map(value).collect());
-    }
-    flat().ok_or_else(|| {
-        let show = |e: &Extent| e.fixed().map_or("_".to_string(), |n| n.to_string());
-        let declared: Vec<String> = axes.iter().map(show).collect();
-        let text = format!("`{}` is declared [{}], but its data is {dims:?}", field.name, declared.join(", "));
-        Box::new(Diagnostic::error("E0415", field.span, text, format!("write {dims:?}, or another source")))
-    })
 }

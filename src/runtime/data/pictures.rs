@@ -76,7 +76,7 @@ fn images(parts: &[Pair], spec: &DataSpec) -> Result<RawField, Box<Diagnostic>> 
         dims.push(1);
     }
     let (cells, names) = (Cells::Numbers(values), Vec::new());
-    Ok(RawField { cells, dims, names, range: Some((0.0, 255.0)), missing: Missing::Error })
+    Ok(RawField { cells, dims, names, range: Some((0.0, 255.0)), missing: Missing::Error, ends: None })
 }
 
 fn labels(parts: &[Pair], as_numbers: bool) -> RawField {
@@ -84,7 +84,7 @@ fn labels(parts: &[Pair], as_numbers: bool) -> RawField {
     let cells =
         if as_numbers { Cells::Numbers(bytes.map(f32::from).collect()) } else { Cells::Texts(vec![code(bytes)]) };
     let names = vec!["labels".to_string()];
-    RawField { cells, dims: vec![1], names, range: None, missing: Missing::Error }
+    RawField { cells, dims: vec![1], names, range: None, missing: Missing::Error, ends: None }
 }
 
 fn code(bytes: impl Iterator<Item = u8>) -> Coded {

@@ -4,6 +4,7 @@
 //! code mark a missing value, and nothing else is not finite.
 
 use crate::base::Diagnostic;
+use std::collections::HashMap;
 
 pub type Errors = Vec<Diagnostic>;
 
@@ -39,11 +40,37 @@ pub struct Coded {
     pub lines: Vec<u64>,
 }
 
+/// Gives texts their codes, in order of appearance. The map is only ever asked, never walked, so its order shows nowhere.
+#[derive(Debug, Default)]
+pub struct Coder {
+    pub coded: Coded,
+    known: HashMap<String, u32>,
+}
+
+impl Coder {
+    /// Appends a row with the label `text`, which `line` holds.
+    pub fn push(&mut self, text: &str, line: u64) {
+        let code = match self.known.get(text) {
+            Some(&code) => code,
+            None => {
+                let code = self.coded.labels.len() as u32;
+                self.known.insert(text.to_string(), code);
+                self.coded.labels.push(text.to_string());
+                self.coded.lines.push(line);
+                code
+            }
+        };
+        self.coded.codes.push(code);
+    }
+}
+
 #[derive(Clone, Debug)]
 pub enum Cells {
     /// Row-major, `[rows, width]`.
     Numbers(Vec<f32>),
     Texts(Vec<Coded>),
+    /// Class numbers or places in a vocabulary, `[rows, width]`.
+    Ids(Vec<i32>),
 }
 
 #[derive(Clone, Debug)]
@@ -56,9 +83,32 @@ pub struct RawField {
     /// The range that the format itself gives: 0..255 for bytes.
     pub range: Option<(f32, f32)>,
     pub missing: Missing,
+    /// Where rows have several steps, and each its own number of them: per row the step behind its last one. The cells
+    /// then hold steps, and `dims` is per step.
+    pub ends: Option<Vec<usize>>,
 }
 
 impl RawField {
+    pub fn rows(&self) -> usize {
+        self.ends.as_ref().map_or_else(|| self.steps(), Vec::len)
+    }
+
+    /// The steps of a row: itself alone, where rows are single.
+    pub fn steps_of(&self, row: usize) -> std::ops::Range<usize> {
+        match &self.ends {
+            Some(ends) => row.checked_sub(1).map_or(0, |before| ends[before])..ends[row],
+            None => row..row + 1,
+        }
+    }
+
+    fn steps(&self) -> usize {
+        match &self.cells {
+            Cells::Numbers(values) => values.len() / self.width().max(1),
+            Cells::Ids(ids) => ids.len() / self.width().max(1),
+            Cells::Texts(columns) => columns.first().map_or(0, |c| c.codes.len()),
+        }
+    }
+
     pub fn width(&self) -> usize {
         self.dims.iter().product::<u64>() as usize
     }
@@ -91,6 +141,7 @@ impl Raw {
                         *kept &= row.iter().all(|v| !v.is_nan());
                     }
                 }
+                Cells::Ids(_) => {}
                 Cells::Texts(columns) => {
                     for column in columns {
                         column.codes.iter().zip(&mut keep).for_each(|(&c, kept)| *kept &= c != ABSENT);
@@ -102,8 +153,10 @@ impl Raw {
             return;
         }
         for field in &mut self.fields {
+            assert!(field.ends.is_none(), "a row of many steps misses no value: readers refuse it");
             let width = field.width().max(1);
             match &mut field.cells {
+                Cells::Ids(_) => panic!("readers deliver numbers and texts"),
                 Cells::Numbers(values) => {
                     let rows = values.chunks_exact(width).zip(&keep).filter(|(_, kept)| **kept);
                     *values = rows.flat_map(|(row, _)| row.iter().copied()).collect();

@@ -63,6 +63,19 @@ pub fn split(
     Ok(parts)
 }
 
+/// The steps of a long sequence in their order: first `train`, then `valid`, then `test`. Nothing is shuffled, so the later
+/// parts lie in the future of the earlier ones.
+pub fn by_position(spec: &DataSpec, steps: usize) -> Result<Parts, Errors> {
+    let shares = &spec.split;
+    check(spec, None).map_err(|e| vec![*e])?;
+    if shares.stratify.is_some() {
+        let text = "windows are split by position, so the split cannot be stratified";
+        return Err(vec![Diagnostic::error("E0414", shares.span, text, "leave `stratify` out")]);
+    }
+    let cut = fractions(shares).map(|share| (share * steps as f64 + 0.5).floor() as i32);
+    Ok(Parts { train: (0..cut[0]).collect(), valid: (cut[0]..cut[1]).collect(), test: (cut[1]..cut[2]).collect() })
+}
+
 /// Cumulated shares of the pool (the given training rows, or all): up to train, valid, test. What `train = given` leaves
 /// to the others it loses; without any share, everything is for training.
 fn fractions(shares: &SplitSpec) -> [f64; 3] {

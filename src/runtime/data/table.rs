@@ -222,7 +222,7 @@ impl Builder {
             }
         }
         let missing = Missing::parse(args.text("missing")).unwrap_or(missing);
-        let textual = |name: &str| name == "category" || name == "one_hot";
+        let textual = |name: &str| matches!(name, "category" | "one_hot" | "chars" | "words");
         let texts = spec.kind != Kind::Real || spec.transforms.first().is_some_and(|t| textual(&t.name));
         if texts && missing == Missing::Mean {
             let text = format!("`{}` holds labels, and labels have no mean", spec.name);
@@ -238,7 +238,7 @@ impl Builder {
             false => format!("column {}", i + 1),
         };
         let names = columns.iter().map(name).collect();
-        let field = RawField { cells, dims: vec![columns.len() as u64], names, range: None, missing };
+        let field = RawField { cells, dims: vec![columns.len() as u64], names, range: None, missing, ends: None };
         let known = vec![BTreeMap::new(); columns.len()];
         Ok(Builder { columns, field, known, span: call.span })
     }
@@ -258,6 +258,7 @@ impl Builder {
                         errors.push(self.wrong(i, written, record, reader, shape, "is not a number"));
                     }
                 }
+                Cells::Ids(_) => panic!("a file holds no numbered tokens"),
                 Cells::Texts(columns) if absent => columns[i].codes.push(ABSENT),
                 Cells::Texts(columns) => {
                     let code = code_of(&mut self.known[i], &mut columns[i], written, record.line);

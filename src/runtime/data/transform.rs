@@ -6,10 +6,13 @@
 
 use super::labels;
 use super::raw::{Cells, Coded, Missing, RawField};
+use super::split::Parts;
+use super::tokens::Vocabulary;
 use super::vocabulary::vocabulary;
+use super::windows::{self, Windows};
 use crate::base::Diagnostic;
 use crate::check::signature::{Bound, Place, bind};
-use crate::check::spec::{DataSpec, FieldSpec, Literal};
+use crate::check::spec::{Call, DataSpec, FieldSpec, Kind, Literal};
 
 /// What a transform learnt: it belongs to the weights, because new data must be treated alike.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,20 +37,34 @@ pub enum Fitted {
 /// A field on its way through its transforms.
 pub struct Work<'a> {
     pub data: &'a DataSpec,
-    pub field: &'a FieldSpec,
+    pub index: usize,
     pub raw: RawField,
+    /// The training rows, or steps until windows are cut.
     pub train: &'a [i32],
+    /// The vocabulary of a token field.
+    pub known: Option<&'a Vocabulary>,
+    pub cut: Option<&'a (Windows, Parts)>,
+    /// Per row, where rows were padded.
+    pub lengths: Option<Vec<i32>>,
     pub fitted: Vec<Fitted>,
     pub warnings: Vec<Diagnostic>,
 }
 
-impl Work<'_> {
+impl<'a> Work<'a> {
+    fn field(&self) -> &'a FieldSpec {
+        &self.data.fields[self.index]
+    }
+
     /// Fills missing values, then runs the transforms in order. The cells are numbers afterwards.
     pub fn run(&mut self) -> Result<(), Box<Diagnostic>> {
         self.fill_missing();
-        for call in &self.field.transforms {
+        for call in &self.field().transforms {
             let args = bind(vocabulary(), Place::Transform, &self.data.reader.name, call)?;
+            self.check_kind(call)?;
             match args.signature.name {
+                "chars" | "words" => {} // The texts became numbers together with all that share their vocabulary.
+                "window" => self.window(call)?,
+                "pad" => self.lengths = Some(windows::pad(&mut self.raw, &args, call, self.known, self.train)?),
                 "standardize" => self.standardize(),
                 "scale" => self.scale(&args, call.span)?,
                 "category" => self.category(),
@@ -61,23 +78,58 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// E0105 where a transform of numbers meets tokens, or one of texts meets numbers.
+    fn check_kind(&self, call: &Call) -> Result<(), Box<Diagnostic>> {
+        let (name, token) = (&self.field().name, matches!(self.field().kind, Kind::Token(_)));
+        let (text, label) = match call.name.as_str() {
+            "window" | "pad" => return Ok(()),
+            "chars" | "words" if !token => {
+                (format!("`{}` makes tokens, but `{name}` holds numbers", call.name), "write `token(V)[T]` as its type")
+            }
+            "standardize" | "scale" | "category" | "one_hot" if token => {
+                (format!("`{}` is for numbers, but `{name}` holds tokens", call.name), "leave it out")
+            }
+            _ => return Ok(()),
+        };
+        Err(Box::new(Diagnostic::error("E0105", call.span, text, label)))
+    }
+
+    fn window(&mut self, call: &Call) -> Result<(), Box<Diagnostic>> {
+        let (windows, parts) = self.cut.expect("the windows were placed before any field was cut");
+        if let Cells::Texts(_) = self.raw.cells {
+            self.category();
+        }
+        if self.raw.ends.is_some() {
+            let text = "a window is cut from one long sequence, and these are many short ones";
+            return Err(Box::new(Diagnostic::error("E0415", call.span, text, "use `pad`")));
+        }
+        windows.cut(self.index, &mut self.raw, call.span)?;
+        self.train = &parts.train;
+        Ok(())
+    }
+
     fn numbers(&mut self) -> &mut Vec<f32> {
         if let Cells::Texts(_) = self.raw.cells {
             self.category();
         }
         match &mut self.raw.cells {
             Cells::Numbers(values) => values,
-            Cells::Texts(_) => unreachable!("`category` leaves numbers"),
+            Cells::Texts(_) | Cells::Ids(_) => unreachable!("`category` leaves numbers, and tokens were refused"),
         }
+    }
+
+    /// The steps of the training rows.
+    fn train_steps(&self) -> Vec<usize> {
+        self.train.iter().flat_map(|&row| self.raw.steps_of(row as usize)).collect()
     }
 
     /// Per column, the mean of the present training values.
     fn means(&mut self) -> Vec<f64> {
-        let (width, train) = (self.raw.width(), self.train);
+        let (width, train) = (self.raw.width(), self.train_steps());
         let values = self.numbers();
         let (mut sums, mut counts) = (vec![0f64; width], vec![0u64; width]);
-        for &row in train {
-            for (i, &value) in values[row as usize * width..][..width].iter().enumerate() {
+        for step in train {
+            for (i, &value) in values[step * width..][..width].iter().enumerate() {
                 if !value.is_nan() {
                     sums[i] += f64::from(value);
                     counts[i] += 1;
@@ -100,17 +152,18 @@ impl Work<'_> {
 
     /// The population's standard deviation (divisor n), as usual for this transform.
     fn standardize(&mut self) {
-        let (width, train) = (self.raw.width(), self.train);
+        let (width, train) = (self.raw.width(), self.train_steps());
         let mean = self.means();
-        let mut squares = vec![0f64; width];
+        let (mut squares, mut counts) = (vec![0f64; width], vec![0u64; width]);
         let values = self.numbers();
-        for &row in train {
-            for (i, &value) in values[row as usize * width..][..width].iter().enumerate() {
+        for step in train {
+            for (i, &value) in values[step * width..][..width].iter().enumerate().filter(|(_, v)| !v.is_nan()) {
                 let off = f64::from(value) - mean[i];
                 squares[i] += off * off;
+                counts[i] += 1;
             }
         }
-        let deviations = squares.iter().map(|s| (s / train.len().max(1) as f64).sqrt());
+        let deviations = squares.iter().zip(&counts).map(|(s, &n)| (s / n.max(1) as f64).sqrt());
         let mut deviation: Vec<f64> = deviations.collect();
         let constant = |i: &usize| deviation[*i] <= 1e-7 * mean[*i].abs();
         let constants: Vec<usize> = (0..width).filter(constant).collect();
@@ -157,11 +210,11 @@ impl Work<'_> {
 
     /// Per column, the least and greatest training value.
     fn extremes(&mut self) -> Vec<(f64, f64)> {
-        let (width, train) = (self.raw.width(), self.train);
+        let (width, train) = (self.raw.width(), self.train_steps());
         let values = self.numbers();
         let mut ranges = vec![(f64::INFINITY, f64::NEG_INFINITY); width];
-        for &row in train {
-            for (range, &value) in ranges.iter_mut().zip(&values[row as usize * width..][..width]) {
+        for step in train {
+            for (range, &value) in ranges.iter_mut().zip(&values[step * width..][..width]) {
                 *range = (range.0.min(f64::from(value)), range.1.max(f64::from(value)));
             }
         }
@@ -217,7 +270,7 @@ impl Work<'_> {
         let shown: Vec<String> = columns.iter().take(6).map(|&i| format!("\"{}\"", self.raw.column_name(i))).collect();
         let more = if columns.len() > 6 { format!(" and {} more", columns.len() - 6) } else { String::new() };
         let text = format!("constant in the training part: {}{more}", shown.join(", "));
-        let warning = Diagnostic::warning("W0402", self.field.span, text, what);
+        let warning = Diagnostic::warning("W0402", self.field().span, text, what);
         self.warnings.push(warning.note("a constant column says nothing: it can be left out"));
     }
 }

@@ -20,7 +20,15 @@ const fn word(name: &'static str, place: Place, params: &'static [Param], doc: &
     Signature { name, place, readers: &[], params, variadic: false, doc }
 }
 
-static TABLE: [Signature; 11] = [
+/// What `chars` and `words` take, as sources of a text and as transforms of a column of texts.
+const SPLITTER: [Param; 4] = [
+    optional("lower", BOOL),
+    optional("min_count", ArgKind::Whole(1)),
+    optional("max", ArgKind::Whole(1)),
+    optional("vocabulary", ArgKind::Texts),
+];
+
+static TABLE: [Signature; 20] = [
     word(
         "csv",
         Place::Reader,
@@ -38,6 +46,18 @@ static TABLE: [Signature; 11] = [
         Place::Reader,
         &[required("folder", ArgKind::Text)],
         "A folder with train-images-idx3-ubyte, train-labels-idx1-ubyte and the same for t10k, plain or .gz.",
+    ),
+    word(
+        "text",
+        Place::Reader,
+        &[required("path", ArgKind::Text), optional("lossy", BOOL)],
+        "One long text in UTF-8, plain or .gz. lossy = true reads what is not UTF-8 as U+FFFD.",
+    ),
+    word(
+        "lines",
+        Place::Reader,
+        &[required("path", ArgKind::Text), optional("lossy", BOOL)],
+        "A text in UTF-8, plain or .gz, with a row for each line that is not blank.",
     ),
     word("given", Place::Reader, &[], "Bound from outside: the tensors `NAME.FIELD` of the file that `--start` names."),
     Signature {
@@ -61,6 +81,51 @@ static TABLE: [Signature; 11] = [
     },
     Signature { readers: &["idx"], ..word("images", Place::Source, &[], "The pictures, as numbers 0 to 255.") },
     Signature { readers: &["idx"], ..word("labels", Place::Source, &[], "The class of each picture.") },
+    Signature {
+        readers: &["text"],
+        ..word("chars", Place::Source, &SPLITTER, "The characters; V counts those of the whole text. lower = false.")
+    },
+    Signature {
+        readers: &["text"],
+        ..word("words", Place::Source, &SPLITTER, "The words; V counts those of the training part. lower = true.")
+    },
+    Signature {
+        readers: &["lines"],
+        ..word("line", Place::Source, &[], "Each line, without white space at its ends.")
+    },
+    word(
+        "chars",
+        Place::Transform,
+        &SPLITTER,
+        "A text as its characters. A vocabulary is a list, or a file with a token on each line; else it is counted,          without tokens that the training part has fewer than min_count times, up to max.",
+    ),
+    word(
+        "words",
+        Place::Transform,
+        &SPLITTER,
+        "A text as its words: runs of letters and digits; any other character stands alone. Else as `chars`.",
+    ),
+    word(
+        "window",
+        Place::Transform,
+        &[
+            required("size", ArgKind::Whole(1)),
+            optional("stride", ArgKind::Whole(1)),
+            optional("offset", ArgKind::Whole(0)),
+        ],
+        "Rows of `size` steps of a long sequence, `offset` steps on. stride = the largest size of the item.",
+    ),
+    word(
+        "pad",
+        Place::Transform,
+        &[
+            optional("size", ArgKind::Whole(1)),
+            optional("start", BOOL),
+            optional("end", BOOL),
+            optional("keep", ArgKind::Word(&["first", "last"])),
+        ],
+        "Rows of different lengths, filled or cut to `size` steps; their lengths go with them. size = that of the longest          training row; start and end put a token before and behind; keep = first.",
+    ),
     word(
         "standardize",
         Place::Transform,
