@@ -157,7 +157,7 @@ impl<'a> Emitter<'a, '_> {
     }
 
     /// The address of an access for one copy and lane: a base and a constant number of bytes.
-    fn address(&mut self, site: usize, coord: &Coord, lane: usize) -> (Value, i32) {
+    pub fn address(&mut self, site: usize, coord: &Coord, lane: usize) -> (Value, i32) {
         let linear = self.sites[site].linear.clone();
         let (mut base, mut constant) = {
             let state = &self.sites[site];

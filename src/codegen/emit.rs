@@ -263,6 +263,11 @@ impl<'a> Emitter<'a, '_> {
         if matches!(inst, Inst::Const { .. }) {
             return;
         }
+        if let Inst::Load { mask, .. } = inst
+            && let Some(copies) = self.load_square(val, *mask)
+        {
+            return self.define(val, copies);
+        }
         let mut copies = Vec::new();
         for coord in self.coords(self.masks[val.0 as usize]) {
             copies.push(match inst {

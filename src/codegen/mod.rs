@@ -15,6 +15,7 @@ mod lanes;
 mod module;
 mod nest;
 mod reduce;
+mod transpose;
 mod wide;
 
 pub use module::{Compiled, Options, Vectors, compile};

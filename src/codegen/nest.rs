@@ -31,10 +31,11 @@ pub type Carried = Vec<Vec<Value>>;
 /// How many iterations of a loop stand side by side where registers hold `native` lanes: as many as the schedule advises,
 /// as far as a contraction's accumulators fit into the registers (there are 16, or 32 of 16 lanes).
 pub fn step(inner: &Loop, native: usize) -> i64 {
-    let sums = inner.body.iter().any(|s| matches!(s, Stmt::Loop(l) if !l.carries.is_empty()));
+    let sums = has_sums(&inner.body);
     match inner.kind {
         LoopKind::Parallel { jam } => {
             let most = match native {
+                _ if !sums => native as i64,
                 16 => 8,
                 8 => 6,
                 _ => 4,
@@ -47,6 +48,10 @@ pub fn step(inner: &Loop, native: usize) -> i64 {
         }
         LoopKind::Serial | LoopKind::Lanes => 1,
     }
+}
+
+fn has_sums(body: &[Stmt]) -> bool {
+    body.iter().any(|s| matches!(s, Stmt::Loop(l) if !l.carries.is_empty() || has_sums(&l.body)))
 }
 
 /// The lanes of the registers in which `width` elements stand.

@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 
 /// Rows of an operand this far apart (in elements) are worth a copy.
 const FAR: i64 = 256;
+/// Copies run over squares of this many elements each way: the lanes of the widest register.
+const SQUARE: u8 = 16;
 /// A copy is read by at least this many rows.
 const ROWS: f64 = 8.0;
 
@@ -128,12 +130,20 @@ fn add_copy(
         (true, false) if i >= outer => vars[i + 1].clone(),
         _ => vars[i].clone(),
     };
-    let element = build.load(source, from.dtype, at(&place), None);
+    let from_at = at(&place);
+    let along = |behind: usize| shape.len().checked_sub(behind).and_then(|v| stride(&from, &from_at, Var(v as u32)));
+    let crosswise = along(1) != Some(1) && along(2) == Some(1);
+    let element = build.load(source, from.dtype, from_at, None);
     build.store(copy, vars.clone(), element);
     for level in (0..shape.len()).rev() {
         let last = level + 1 == shape.len();
         let lanes = shape[level].fixed().is_none_or(|n| n >= 8);
-        let kind = if last && lanes { LoopKind::Vector { width: 8 } } else { LoopKind::Parallel { jam: 1 } };
+        let kind = match level + 2 == shape.len() {
+            _ if last && lanes => LoopKind::Vector { width: SQUARE },
+            // Squares that lie crosswise are exchanged in registers.
+            true if crosswise => LoopKind::Parallel { jam: SQUARE },
+            _ => LoopKind::Parallel { jam: 1 },
+        };
         build.close(kind, None);
     }
     let mut kernel = build.finish(format!("pack.{name}"));

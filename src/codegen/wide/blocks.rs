@@ -115,6 +115,9 @@ fn select_block(selector: &mut Selector<'_>, plan: &Plan, block: ir::Block) -> V
 }
 
 fn select_inst(selector: &mut Selector<'_>, inst: ir::Inst, data: &InstructionData) {
+    if let InstructionData::Call { .. } = data {
+        return selector.transpose(inst);
+    }
     let result = selector.func.dfg.inst_results(inst).first().copied();
     let asked = result.and_then(|value| Some((value, selector.asked(value)?)));
     if result.is_some() && asked.is_none() {

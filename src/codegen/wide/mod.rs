@@ -10,6 +10,7 @@ mod allocate;
 mod assemble;
 mod blocks;
 mod body;
+mod exchange;
 mod inst;
 pub mod rows;
 mod operands;

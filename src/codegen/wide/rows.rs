@@ -69,6 +69,11 @@ rows! {
     SHL = Row { extension: 6, ..row("vpslld", Form::Shift, 1, 1, 0x72) };
     SHR = Row { extension: 2, ..row("vpsrld", Form::Shift, 1, 1, 0x72) };
     SAR = Row { extension: 4, ..row("vpsrad", Form::Shift, 1, 1, 0x72) };
+    UNPACK_LOW = row("vunpcklps", Form::Three, 0, 1, 0x14);
+    UNPACK_HIGH = row("vunpckhps", Form::Three, 0, 1, 0x15);
+    SHUFFLE = row("vshufps", Form::Three, 0, 1, 0xC6);
+    SHUFFLE_QUARTERS = row("vshuff32x4", Form::Three, 1, 3, 0x23);
+    SHUFFLE_HALVES = row("vperm2f128", Form::Three, 1, 3, 0x06);
     TO_REAL = row("vcvtdq2ps", Form::Two, 0, 1, 0x5B);
     TO_INTEGER = row("vcvttps2dq", Form::Two, 2, 1, 0x5B);
     // Only inside the instructions of `Op` that are several of the machine's.
