@@ -2,6 +2,7 @@
 
 mod stages;
 
+use nnc::codegen::Vectors;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -34,16 +35,18 @@ fn every_model_trains_and_keeps_its_promises() {
 }
 
 #[test]
-fn the_same_file_gives_the_same_figures_for_any_number_of_threads() {
-    let figures = |threads: &str| {
-        let out = nnc(&["run", "models/digits.nn", "--threads", threads, "--message-format", "json"]);
+fn the_same_file_gives_the_same_figures_for_any_threads_and_vectors() {
+    let figures = |choice: [&str; 2]| {
+        let out = nnc(&["run", "models/digits.nn", choice[0], choice[1], "--message-format", "json"]);
         let text = String::from_utf8_lossy(&out.stdout).to_string();
         let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap_or("")).unwrap();
         last["parts"].to_string()
     };
-    let one = figures("1");
+    let one = figures(["--threads", "1"]);
     assert!(one.contains("accuracy"), "{one}");
-    for threads in ["2", "3"] {
-        assert_eq!(one, figures(threads), "with {threads} threads");
+    let mut choices = vec![["--threads", "2"], ["--threads", "3"], ["--vectors", "portable"]];
+    choices.extend(["avx2", "avx512"].iter().filter(|v| Vectors::parse(v).is_ok()).map(|v| ["--vectors", v]));
+    for choice in choices {
+        assert_eq!(one, figures(choice), "with {choice:?}");
     }
 }
