@@ -1,17 +1,15 @@
-//! Addresses: what is added where, loads and stores.
+//! Addresses: what is added where.
 //!
-//! In: the linear form of an access. Out: instructions that compute it, as far out as its terms are known. Invariant: where
-//! a mask is false, the address is that of zeros of ours.
+//! In: the linear form of an access. Out: instructions that compute it, as far out as its terms are known. Invariant: an address
+//! is the row-major one, whichever of its terms were added before.
 
-use super::analysis::{Coefficient, element_bytes};
-use super::emit::{Coord, Emitter, memory, scalar_type, vector_type};
-use crate::base::DType;
+use super::analysis::Coefficient;
+use super::emit::{Coord, Emitter};
 use crate::loops::ir::*;
-use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{BlockArg, InstBuilder, Value, types};
+use cranelift_codegen::ir::{InstBuilder, Value, types};
 
 /// How the lanes of a vector access lie in memory.
-enum Lay {
+pub enum Lay {
     Together,
     Scattered,
 }
@@ -38,7 +36,7 @@ impl<'a> Emitter<'a, '_> {
         }
     }
 
-    fn plus(&mut self, base: Value, k: i64) -> Value {
+    pub fn plus(&mut self, base: Value, k: i64) -> Value {
         if k == 0 { base } else { self.b.ins().iadd_imm_s(base, k) }
     }
 
@@ -201,7 +199,7 @@ impl<'a> Emitter<'a, '_> {
     }
 
     /// How the lanes lie; `None` if all lanes have one address.
-    fn lay(&self, site: usize, bytes: i64) -> Option<Lay> {
+    pub fn lay(&self, site: usize, bytes: i64) -> Option<Lay> {
         let vector = self.vector_bit();
         let mut lay = None;
         for (term, c) in &self.sites[site].linear.terms {
@@ -217,123 +215,6 @@ impl<'a> Emitter<'a, '_> {
             }
         }
         lay
-    }
-
-    /// The address to read: that of zeros where the mask is false.
-    fn guard(&mut self, mask: Option<Value>, (base, offset): (Value, i32)) -> (Value, i32) {
-        let Some(mask) = mask else { return (base, offset) };
-        let address = self.plus(base, i64::from(offset));
-        (self.b.ins().select(mask, address, self.entry.zeros), 0)
-    }
-
-    pub fn load(&mut self, val: Val, mask: Option<Val>, coord: &Coord) -> Value {
-        let (site, dtype) = (self.load_sites[&val], self.dtype(val));
-        if !self.is_vector(val) {
-            let mask = mask.map(|m| self.fetch(m, coord));
-            let at = self.address(site, coord, 0);
-            let (base, offset) = self.guard(mask, at);
-            return self.b.ins().load(scalar_type(dtype), memory(), base, offset);
-        }
-        let uneven = mask.filter(|&m| self.is_vector(m));
-        let even = mask.filter(|&m| !self.is_vector(m)).map(|m| self.fetch(m, coord));
-        let bits = uneven.map(|m| {
-            let mask = self.fetch(m, coord);
-            self.b.ins().vhigh_bits(types::I32, mask)
-        });
-        match (self.lay(site, element_bytes(dtype)), bits) {
-            (Some(Lay::Together), None) => {
-                let at = self.address(site, coord, 0);
-                let (base, offset) = self.guard(even, at);
-                let ty = vector_type(dtype, self.lanes_now());
-                self.b.ins().load(ty, memory(), base, offset)
-            }
-            (Some(Lay::Together), Some(bits)) => self.load_partly(site, dtype, bits, coord),
-            (_, bits) => self.load_lanes(site, dtype, even, bits, coord),
-        }
-    }
-
-    /// One instruction where all lanes are wanted (the inside of an image), else lane by lane (its border).
-    fn load_partly(&mut self, site: usize, dtype: DType, bits: Value, coord: &Coord) -> Value {
-        let lanes = self.lanes_now();
-        let ty = vector_type(dtype, lanes);
-        let [whole, part, done] = [0; 3].map(|_| self.b.create_block());
-        let result = self.b.append_block_param(done, ty);
-        let (base, offset) = self.address(site, coord, 0);
-        let all = self.b.ins().icmp_imm_s(IntCC::Equal, bits, (1 << lanes) - 1);
-        self.b.ins().brif(all, whole, &[], part, &[]);
-        self.b.switch_to_block(whole);
-        let value = self.b.ins().load(ty, memory(), base, offset);
-        self.b.ins().jump(done, &[BlockArg::Value(value)]);
-        self.b.switch_to_block(part);
-        let value = self.load_lanes(site, dtype, None, Some(bits), coord);
-        self.b.ins().jump(done, &[BlockArg::Value(value)]);
-        [whole, part, done].iter().for_each(|&block| self.b.seal_block(block));
-        self.b.switch_to_block(done);
-        result
-    }
-
-    fn load_lanes(
-        &mut self,
-        site: usize,
-        dtype: DType,
-        even: Option<Value>,
-        bits: Option<Value>,
-        coord: &Coord,
-    ) -> Value {
-        let mut out = None;
-        for lane in 0..self.lanes_now() {
-            let at = self.address(site, coord, lane);
-            let mask = match bits {
-                Some(bits) => Some(self.b.ins().band_imm_u(bits, 1 << lane)),
-                None => even,
-            };
-            let (base, offset) = self.guard(mask, at);
-            let value = self.b.ins().load(scalar_type(dtype), memory(), base, offset);
-            out = Some(self.insert(out, dtype, value, lane));
-        }
-        out.expect("every lane was read")
-    }
-
-    /// Puts a scalar into a lane of a vector that is made by the first one.
-    pub fn insert(&mut self, vector: Option<Value>, dtype: DType, value: Value, lane: usize) -> Value {
-        match vector {
-            None => {
-                let ty = vector_type(dtype, self.lanes_now());
-                self.b.ins().splat(ty, value)
-            }
-            Some(vector) => self.b.ins().insertlane(vector, value, lane as u8),
-        }
-    }
-
-    pub fn store(&mut self, site: usize, value: Val) {
-        let dtype = self.dtype(value);
-        let mut mask = self.masks[value.0 as usize];
-        for (term, _) in &self.sites[site].linear.clone().terms {
-            mask |= self.term_mask(term);
-        }
-        let lay = if mask & self.vector_bit() == 0 { None } else { self.lay(site, element_bytes(dtype)) };
-        for coord in self.coords(mask) {
-            match lay {
-                None if mask & self.vector_bit() == 0 => {
-                    let (base, offset) = self.address(site, &coord, 0);
-                    let value = self.fetch(value, &coord);
-                    self.b.ins().store(memory(), value, base, offset);
-                }
-                Some(Lay::Together) => {
-                    let (base, offset) = self.address(site, &coord, 0);
-                    let value = self.fetch_vector(value, &coord);
-                    self.b.ins().store(memory(), value, base, offset);
-                }
-                _ => {
-                    let value = self.fetch_vector(value, &coord);
-                    for lane in 0..self.lanes_now() {
-                        let (base, offset) = self.address(site, &coord, lane);
-                        let element = self.b.ins().extractlane(value, lane as u8);
-                        self.b.ins().store(memory(), element, base, offset);
-                    }
-                }
-            }
-        }
     }
 
     /// The dimensions that a term differs among.

@@ -23,6 +23,8 @@ pub struct Dim {
     pub count: usize,
     /// 1 for a jam, the lanes of a register for a vector.
     pub lanes: usize,
+    /// Lanes that stand for an iteration; the others compute what nobody reads.
+    pub active: usize,
 }
 
 pub type Mask = u8;
@@ -149,6 +151,11 @@ impl<'a> Emitter<'a, '_> {
     /// The lanes of the open vector, or of the widest one.
     pub fn lanes_now(&self) -> usize {
         self.dims.iter().map(|d| d.lanes).find(|&l| l > 1).unwrap_or(self.native)
+    }
+
+    /// How many lanes of the open vector stand for iterations.
+    pub fn active_now(&self) -> usize {
+        self.dims.iter().find(|d| d.lanes > 1).map_or(self.native, |d| d.active)
     }
 
     /// All coordinates of the dimensions in `mask`, the first dimension slowest.

@@ -4,6 +4,7 @@
 //! Invariant: the bits of the loop interpreter (NaNs count as equal), whatever the schedule, the machine and the threads.
 //! Every access is in range because the program was verified and the run checks the rows that it binds.
 
+mod access;
 mod address;
 pub mod analysis;
 pub mod context;
@@ -14,6 +15,7 @@ mod kernel;
 mod lanes;
 mod module;
 mod nest;
+mod pseudo;
 mod reduce;
 mod transpose;
 mod wide;

@@ -207,12 +207,26 @@ impl<'a> Emitter<'a, '_> {
             lanes /= 2;
         }
         while let Some(left) = rest {
+            let known = left.total.filter(|_| matches!(left.low, Num::Fixed(_)));
+            if let Some(n) = known.filter(|&n| n > 1 && n <= self.native as i64 && self.native > 4) {
+                // One register whose last lanes stand for nothing.
+                let lanes = (n as usize).next_power_of_two().max(4);
+                self.active(inner, left, n, lanes);
+                break;
+            }
             lanes = if lanes < 4 { 1 } else { lanes };
             let (main, after) = self.split(left, lanes);
             let known = main.total.filter(|_| lanes > 1 && matches!(main.low, Num::Fixed(_)));
             self.side_by_side(inner, main, known.map_or(1, |n| (n / lanes).max(1)), lanes as usize);
             (rest, lanes) = (after, lanes / 2);
         }
+    }
+
+    /// Runs the `n` iterations of a span in one register.
+    fn active(&mut self, inner: &'a Loop, span: Span, n: i64, lanes: usize) {
+        self.dims.push(Dim { var: inner.var, count: 1, lanes, active: n as usize });
+        self.replicated(inner, span, n);
+        self.dims.pop();
     }
 
     /// Runs a span (a multiple of count · lanes) with so many iterations written side by side.
@@ -222,16 +236,21 @@ impl<'a> Emitter<'a, '_> {
         }
         let replicated = count > 1 || lanes > 1;
         if replicated {
-            self.dims.push(Dim { var: inner.var, count: count as usize, lanes });
+            self.dims.push(Dim { var: inner.var, count: count as usize, lanes, active: lanes });
         }
-        let saved = self.sites.clone();
-        let masks = self.depend_on_carries(inner, 0);
-        self.splat_wanted();
-        self.counted(inner, span, (1, count * lanes as i64), &masks, Vec::new());
-        self.sites = saved;
+        self.replicated(inner, span, count * lanes as i64);
         if replicated {
             self.dims.pop();
         }
+    }
+
+    /// A loop over a span whose turns are `step` iterations, as the innermost dimension says.
+    fn replicated(&mut self, inner: &'a Loop, span: Span, step: i64) {
+        let saved = self.sites.clone();
+        let masks = self.depend_on_carries(inner, 0);
+        self.splat_wanted();
+        self.counted(inner, span, (1, step), &masks, Vec::new());
+        self.sites = saved;
     }
 
     /// A counted loop of `unroll` bodies a turn, each `step` further; the span is a multiple of both. Returns what is

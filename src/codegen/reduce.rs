@@ -49,7 +49,7 @@ impl<'a> Emitter<'a, '_> {
 
     /// The vectors of each copy of each carry, the group fastest.
     fn whole_sixteens(&mut self, inner: &'a Loop, span: Span) -> Carried {
-        self.dims.push(Dim { var: inner.var, count: LANES / self.native, lanes: self.native });
+        self.dims.push(Dim { var: inner.var, count: LANES / self.native, lanes: self.native, active: self.native });
         let saved = self.sites.clone();
         let bit = self.vector_bit();
         let masks = self.depend_on_carries(inner, bit);

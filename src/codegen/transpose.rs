@@ -5,18 +5,14 @@
 
 use super::analysis::element_bytes;
 use super::emit::{Coord, Emitter, memory, vector_type, with};
+use super::pseudo::{self, Pseudo};
 use crate::loops::ir::*;
-use cranelift_codegen::ir::{AbiParam, ExtFuncData, ExternalName, InstBuilder, Signature, UserExternalName, Value};
-
-/// The name space of functions that are no functions: the wide back end writes instructions in their place.
-pub const SPACE: u32 = 7;
-/// Takes n vectors of n lanes as rows and gives its columns.
-pub const TRANSPOSE: u32 = 0;
+use cranelift_codegen::ir::{InstBuilder, Value};
 
 impl Emitter<'_, '_> {
     /// The jam and the vector dimension of a load that is worth exchanging.
     fn square(&self, val: Val, mask: Option<Val>) -> Option<(usize, usize)> {
-        let vector = self.dims.iter().position(|d| d.lanes == self.native)?;
+        let vector = self.dims.iter().position(|d| d.active == self.native)?;
         let own = self.masks[val.0 as usize];
         let jam = (0..self.dims.len()).find(|&d| d != vector && own == 1 << d | 1 << vector)?;
         let site = &self.sites[self.load_sites[&val]];
@@ -35,7 +31,8 @@ impl Emitter<'_, '_> {
     pub fn load_square(&mut self, val: Val, mask: Option<Val>) -> Option<Vec<Value>> {
         let (jam, vector) = self.square(val, mask)?;
         let (site, ty) = (self.load_sites[&val], vector_type(self.dtype(val), self.native));
-        let transpose = self.transpose(ty);
+        let square = vec![ty; self.native];
+        let transpose = pseudo::declare(self.b.func, Pseudo::Transpose, &square, &square);
         let mut groups: Vec<Vec<Value>> = Vec::new();
         for group in 0..self.dims[vector].count {
             let coord: Coord = with([0; super::emit::MAX_DIMS], vector, group);
@@ -49,16 +46,5 @@ impl Emitter<'_, '_> {
         }
         let coords = self.coords(self.masks[val.0 as usize]);
         Some(coords.iter().map(|c| groups[c[vector]][c[jam]]).collect())
-    }
-
-    fn transpose(&mut self, ty: cranelift_codegen::ir::Type) -> cranelift_codegen::ir::FuncRef {
-        let func = &mut self.b.func;
-        let mut signature = Signature::new(func.signature.call_conv);
-        signature.params.resize(self.native, AbiParam::new(ty));
-        signature.returns.resize(self.native, AbiParam::new(ty));
-        let signature = func.import_signature(signature);
-        let name = func.declare_imported_user_function(UserExternalName::new(SPACE, TRANSPOSE));
-        let name = ExternalName::user(name);
-        func.import_function(ExtFuncData { name, signature, colocated: false, patchable: false })
     }
 }

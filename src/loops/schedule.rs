@@ -73,11 +73,12 @@ fn jam(extent: Extent) -> u8 {
     extent.fixed().unwrap_or(ROWS).clamp(1, ROWS) as u8
 }
 
+/// As many lanes as there are elements, or a few more, of which the last stand for nothing.
 fn lanes(extent: Extent, most: u8) -> LoopKind {
-    let n = extent.fixed().unwrap_or(u64::MAX);
-    match [32u8, 16, 8, 4].into_iter().find(|&w| w <= most && u64::from(w) <= n) {
-        Some(width) => LoopKind::Vector { width },
-        None => LoopKind::Parallel { jam: 1 },
+    match extent.fixed() {
+        Some(0 | 1) => LoopKind::Parallel { jam: 1 },
+        Some(n) if n < u64::from(most) => LoopKind::Vector { width: n.next_power_of_two().max(4) as u8 },
+        _ => LoopKind::Vector { width: most },
     }
 }
 

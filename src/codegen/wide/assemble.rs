@@ -37,6 +37,8 @@ pub type Label = usize;
 pub struct Assembler {
     pub level: Level,
     pub bytes: Vec<u8>,
+    /// Lanes that a mask leaves out become 0 instead of staying as they are.
+    pub zeroing: bool,
     text: Option<String>,
     labels: Vec<Option<usize>>,
     /// Places of 32 bits that hold the distance to a label, or to a constant, from the end of their instruction.
@@ -54,7 +56,15 @@ pub fn general(reg: Reg) -> &'static str {
 impl Assembler {
     pub fn new(level: Level, labels: usize, text: bool) -> Assembler {
         let text = text.then(String::new);
-        Assembler { level, bytes: vec![], text, labels: vec![None; labels], jumps: vec![], constants: vec![] }
+        Assembler {
+            level,
+            bytes: vec![],
+            zeroing: false,
+            text,
+            labels: vec![None; labels],
+            jumps: vec![],
+            constants: vec![],
+        }
     }
 
     /// Adds a line of text.
@@ -240,7 +250,11 @@ impl Assembler {
         };
         let first = (bit(reg, 3) ^ 1) << 7 | (x ^ 1) << 6 | (b ^ 1) << 5 | (bit(reg, 4) ^ 1) << 4 | row.map;
         let third = !second << 3 & 0x78 | 0x04 | row.prefix;
-        let last = (width as u8) << 5 | u8::from(broadcast) << 4 | (bit(second, 4) ^ 1) << 3 | mask;
+        let last = u8::from(self.zeroing) << 7
+            | (width as u8) << 5
+            | u8::from(broadcast) << 4
+            | (bit(second, 4) ^ 1) << 3
+            | mask;
         self.bytes.extend_from_slice(&[0x62, first, third, last]);
     }
 

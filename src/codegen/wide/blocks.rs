@@ -6,6 +6,7 @@
 
 use super::inst::*;
 use super::select::{Operands, Selector};
+use crate::codegen::pseudo::{self, Pseudo};
 use cranelift_codegen::entity::SecondaryMap;
 use cranelift_codegen::ir::{self, InstructionData, Opcode, Value};
 use regalloc2::{Block as Place, RegClass};
@@ -115,8 +116,13 @@ fn select_block(selector: &mut Selector<'_>, plan: &Plan, block: ir::Block) -> V
 }
 
 fn select_inst(selector: &mut Selector<'_>, inst: ir::Inst, data: &InstructionData) {
-    if let InstructionData::Call { .. } = data {
-        return selector.transpose(inst);
+    if let InstructionData::Call { func_ref, .. } = data {
+        return match pseudo::find(selector.func, *func_ref) {
+            Some(Pseudo::Transpose) => selector.transpose(inst),
+            Some(Pseudo::MaskedLoad) => selector.load_masked(inst),
+            Some(Pseudo::MaskedStore) => selector.store_masked(inst),
+            None => panic!("invariant broken: a kernel of the wide back end calls no function"),
+        };
     }
     let result = selector.func.dfg.inst_results(inst).first().copied();
     let asked = result.and_then(|value| Some((value, selector.asked(value)?)));

@@ -57,6 +57,8 @@ impl Writer<'_> {
                 let to = r.take();
                 self.a.zero(to, width);
             }
+            Op::MaskedLoad { width, lanes } => self.masked(inst, false, width, lanes, r),
+            Op::MaskedStore { width, lanes } => self.masked(inst, true, width, lanes, r),
             Op::Mask { .. } | Op::MaskedBlend { .. } | Op::Blend { .. } | Op::SignBits { .. } => self.lanes(inst.op, r),
             Op::Extract { .. }
             | Op::ExtractNumber { .. }
@@ -227,6 +229,31 @@ impl Writer<'_> {
             }
         };
         self.a.vector(row, width, fields, imm, 0);
+    }
+
+    fn masked(&mut self, inst: &Inst, store: bool, width: Width, lanes: Option<u16>, r: &mut Registers<'_>) {
+        let mut take = |wanted: bool| if wanted { r.take() } else { 0 };
+        let (to, mask, value) = (take(!store), take(lanes.is_none()), take(store));
+        let place = self.place(inst.mem.unwrap_or_else(|| no_memory(inst)), r);
+        if self.a.level == Level::Avx2 {
+            let row = if store { &rows::STORE_MASKED } else { &rows::LOAD_MASKED };
+            let reg = if store { value } else { to };
+            return self.a.vector(row, width, (reg, mask, Rm::Mem(place)), None, 0);
+        }
+        match lanes {
+            Some(lanes) => {
+                self.constant(SCRATCH, i64::from(lanes));
+                self.a.mask_from(MASK, SCRATCH);
+            }
+            None => self.a.vector(&rows::VECTOR_TO_MASK, width, (MASK, 0, Rm::Reg(mask)), None, 0),
+        }
+        if store {
+            self.a.vector(&rows::STORE, width, (value, 0, Rm::Mem(place)), None, MASK);
+        } else {
+            self.a.zeroing = true;
+            self.a.vector(&rows::LOAD, width, (to, 0, Rm::Mem(place)), None, MASK);
+            self.a.zeroing = false;
+        }
     }
 
     /// Sets the mask register, or a vector register under AVX2, where `first` and `second` compare so.

@@ -181,6 +181,16 @@ pub enum Op {
     SignBits {
         width: Width,
     },
+    /// The lanes that the mask selects, 0 elsewhere; only these are read or stored. A fixed mask is a number, any other the
+    /// first input.
+    MaskedLoad {
+        width: Width,
+        lanes: Option<u16>,
+    },
+    MaskedStore {
+        width: Width,
+        lanes: Option<u16>,
+    },
     /// A lane of a vector as one element or as a number.
     Extract {
         lane: u8,

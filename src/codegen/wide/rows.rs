@@ -58,6 +58,8 @@ rows! {
     LOAD_ONE = Row { element: 4, ..row("vmovss", Form::Two, 2, 1, 0x10) };
     STORE_ONE = Row { element: 4, ..row("vmovss", Form::Store, 2, 1, 0x11) };
     COPY = row("vmovaps", Form::Two, 0, 1, 0x28);
+    LOAD_MASKED = row("vmaskmovps", Form::Three, 1, 2, 0x2C);
+    STORE_MASKED = row("vmaskmovps", Form::Three, 1, 2, 0x2E);
     SPLAT = Row { element: 4, ..row("vbroadcastss", Form::Two, 1, 2, 0x18) };
     IADD = row("vpaddd", Form::Three, 1, 1, 0xFE);
     ISUB = row("vpsubd", Form::Three, 1, 1, 0xFA);

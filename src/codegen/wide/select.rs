@@ -94,7 +94,7 @@ impl<'f> Selector<'f> {
             colour += 1;
             for inst in self.func.layout.block_insts(block) {
                 self.colours[inst] = colour;
-                if self.func.dfg.insts[inst].opcode() == Opcode::Store {
+                if matches!(self.func.dfg.insts[inst].opcode(), Opcode::Store | Opcode::Call) {
                     colour += 1;
                 }
                 for value in self.func.dfg.inst_values(inst) {

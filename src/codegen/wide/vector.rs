@@ -332,6 +332,42 @@ impl Selector<'_> {
         self.push(if number { Op::InsertNumber { lane, width } } else { Op::Insert { lane, width } }, operands);
     }
 
+    /// The lanes of a constant mask as bits, where masks have registers of their own; else the mask in a vector register.
+    fn lanes_of(&mut self, mask: Value) -> (Option<u16>, Option<VReg>) {
+        let lanes = self.constant_lanes(mask).filter(|_| self.level == Level::Avx512);
+        match lanes {
+            Some(bytes) => {
+                let count = self.ty(mask).lane_count() as usize;
+                let words = bytes.chunks_exact(4).cycle().take(count).enumerate();
+                (Some(words.fold(0, |bits, (lane, word)| bits | u16::from(word[0] & 1) << lane)), None)
+            }
+            None => (None, Some(self.reg(mask))),
+        }
+    }
+
+    pub fn load_masked(&mut self, inst: ir::Inst) {
+        let value = self.func.dfg.inst_results(inst)[0];
+        let Some(to) = self.asked(value) else { return };
+        let &[base, mask] = self.func.dfg.inst_args(inst) else { panic!("invariant broken: a masked load takes two") };
+        let (lanes, register) = self.lanes_of(mask);
+        let at = self.address(base, 0);
+        let operands = register.into_iter().fold(Operands::result(to), Operands::read).memory(at);
+        let width = self.width(value);
+        self.push(Op::MaskedLoad { width, lanes }, operands);
+    }
+
+    pub fn store_masked(&mut self, inst: ir::Inst) {
+        let &[base, mask, value] = self.func.dfg.inst_args(inst) else {
+            panic!("invariant broken: a masked store takes three")
+        };
+        let (lanes, register) = self.lanes_of(mask);
+        let read = self.reg(value);
+        let at = self.address(base, 0);
+        let operands = register.into_iter().fold(Operands::default(), Operands::read).read(read).memory(at);
+        let width = self.width(value);
+        self.push(Op::MaskedStore { width, lanes }, operands);
+    }
+
     pub fn store_vector(&mut self, value: Value, base: Value, offset: i32) {
         let ty: Type = self.ty(value);
         let width = self.width(value);
