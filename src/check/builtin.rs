@@ -17,7 +17,7 @@ pub(super) type Args = Vec<(Option<String>, Val)>;
 const UNARY: [&str; 13] =
     ["neg", "abs", "sign", "floor", "sqrt", "exp", "log", "sin", "cos", "tanh", "erf", "rsqrt", "not"];
 const REDUCTIONS: [&str; 4] = ["sum", "mean", "max", "min"];
-const OTHERS: [&str; 19] = [
+const OTHERS: [&str; 21] = [
     "select",
     "argmax",
     "real",
@@ -37,6 +37,8 @@ const OTHERS: [&str; 19] = [
     "pow",
     "count",
     "index",
+    "gather",
+    "present",
 ];
 
 /// The built-in of this name.
@@ -98,6 +100,8 @@ impl Elaborator<'_> {
             "table" => self.table(args, span),
             "count" => self.count_of(args, span),
             "index" => self.index_of(args, span),
+            "gather" => self.gather(args, span),
+            "present" => self.present(args, span),
             _ => panic!("`{name}` is in the list of built-in functions"),
         }
     }
@@ -191,6 +195,8 @@ impl Elaborator<'_> {
         let axis = args.iter().find(|(n, _)| n.is_some()).map_or(last, |(_, v)| v.clone());
         let place = self.axis(&t, &axis)?;
         let count = Some(t.axes[place].extent);
+        let padded = self.padded(&t, &[place]);
+        let t = self.fill_padding(&t, &padded, f64::NEG_INFINITY, span)?;
         let value = self.emit("argmax", Attrs(vec![("axis", Attr::Int(place as i64))]), &[t.value], span)?;
         let mut axes = t.axes.clone();
         axes.remove(place);
@@ -225,9 +231,23 @@ impl Elaborator<'_> {
             return Err(errors::reshape_differs(self.blame(to.span), &t, &shape));
         }
         let mut axes: Vec<Axis> = t.axes[..usize::from(t.batched())].to_vec();
-        axes.extend(shape.iter().map(|e| Axis { extent: *e, name: None, label: None }));
+        axes.extend(self.reshaped(&t, &shape, span)?);
         let value = self.emit("reshape", Attrs(vec![("shape", Attr::Shape(extents(&axes)))]), &[t.value], span)?;
         Ok(Val::tensor(Tensor { value, axes, kind: t.kind }, span))
+    }
+
+    /// The axes of a new shape: those before and behind the change stay what they are.
+    fn reshaped(&self, t: &Tensor, shape: &[Extent], span: Span) -> Res<Vec<Axis>> {
+        let own = t.own_axes();
+        let same = |pair: &(&Axis, &Extent)| pair.0.extent == *pair.1;
+        let lead = own.iter().zip(shape).take_while(same).count();
+        let most = own.len().min(shape.len()) - lead;
+        let tail = own.iter().rev().zip(shape.iter().rev()).take(most).take_while(same).count();
+        for axis in &own[lead..own.len() - tail] {
+            self.refuse_padding("reshape", axis, span)?;
+        }
+        let changed = shape[lead..shape.len() - tail].iter().map(|e| Axis::new(*e));
+        Ok(own[..lead].iter().cloned().chain(changed).chain(own[own.len() - tail..].iter().cloned()).collect())
     }
 
     fn extent_of(&mut self, v: &Val) -> Res<Extent> {
@@ -282,6 +302,7 @@ impl Elaborator<'_> {
         let tensors = self.list_of_tensors("concat", &xs, span)?;
         let place = self.axis(&tensors[0], &axis)?;
         let mut total = 0;
+        let mut axes = tensors[0].axes.clone();
         for t in &tensors {
             if t.axes.len() != tensors[0].axes.len() {
                 return Err(errors::no_broadcast(self.blame(span), &tensors.iter().collect::<Vec<_>>()));
@@ -290,11 +311,12 @@ impl Elaborator<'_> {
                 return Err(errors::unsupported(self.blame(span), "`concat` along an axis of unknown length"));
             };
             total += n;
+            self.refuse_padding("concat", &t.axes[place], span)?;
+            axes.iter_mut().zip(&t.axes).for_each(|(a, b)| a.lengths = a.lengths.or(b.lengths));
         }
         let attrs = Attrs(vec![("axis", Attr::Int(place as i64))]);
         let values: Vec<Value> = tensors.iter().map(|t| t.value).collect();
         let value = self.emit("concat", attrs, &values, span)?;
-        let mut axes = tensors[0].axes.clone();
         axes[place].extent = Extent::Fixed(total);
         Ok(Val::tensor(Tensor { value, axes, kind: Kind::Real }, span))
     }
@@ -305,6 +327,7 @@ impl Elaborator<'_> {
         let n = self.as_number(&parts)?;
         let last = Val::number(-1.0, span);
         let place = self.axis(&t, &last)?;
+        self.refuse_padding("split", &t.axes[place], span)?;
         let Some(extent) = t.axes[place].extent.fixed().filter(|e| n >= 1.0 && n.fract() == 0.0 && *e % n as u64 == 0)
         else {
             let found = super::value::describe_axes(&t);

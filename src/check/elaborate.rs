@@ -381,7 +381,7 @@ impl<'a> Elaborator<'a> {
             let span = self.blame(slot.span);
             let ty = Type::f32(shape.clone());
             let value = self.graph.input(&path, Role::Param, ty, span);
-            let axes = shape.iter().map(|e| super::value::Axis { extent: *e, name: None, label: None }).collect();
+            let axes = shape.iter().map(|e| super::value::Axis::new(*e)).collect();
             let tensor = Tensor { value, axes, kind: Kind::Real };
             let Some(init) = slot.init.clone() else {
                 return Err(errors::missing_setting(self.blame(slot.span), &slot.name.text, "its first value"));

@@ -5,7 +5,7 @@
 
 use super::library::helps;
 use super::names::nearest;
-use super::value::{Kind, Tensor, Val, describe_axes, describe_extents};
+use super::value::{Axis, Kind, Tensor, Val, describe_axes, describe_extents};
 use crate::base::{Diagnostic, Extent, Span};
 
 pub type Boxed = Box<Diagnostic>;
@@ -203,6 +203,28 @@ pub fn no_broadcast(span: Span, tensors: &[&Tensor]) -> Boxed {
     let code = if ranks.windows(2).all(|w| w[0] == w[1]) { "E0301" } else { "E0309" };
     let d = error(code, span, format!("{shapes} do not fit together"), "these shapes are joined here".into());
     Box::new((*d).note("axes are matched from the right; they must be equal, or one of them 1"))
+}
+
+pub fn padding(span: Span, owner: &str, axis: &Axis) -> Boxed {
+    let name = axis.name.clone().unwrap_or_else(|| describe_extents(&[axis.extent]));
+    let text = format!("`{owner}` would mix steps with padding: rows have lengths of their own along {name}");
+    let d = error("E0313", span, text, "loses where the padding is".into());
+    Box::new((*d).note("reduce over the axis first: `mean(x, axis = T)`, `sum(a * x, axis = T)`, or an attention"))
+}
+
+pub fn two_paddings(span: Span) -> Boxed {
+    let text = "an axis has the lengths of one field here and of another field there".to_string();
+    let d = error("E0313", span, text, "two paddings meet".into());
+    Box::new((*d).note("steps of different fields are joined by an attention, or after a reduction over each"))
+}
+
+pub fn no_such_part(span: Span, owner: &str, name: &str, weights: &[&str]) -> Boxed {
+    let d = error("E0106", span, format!("this `{owner}` has no weight `{name}`"), "not known here".into());
+    let d = suggest(d, name, span, weights);
+    if weights.is_empty() {
+        return Box::new((*d).note("a layer has its weights from its first use on: apply it before"));
+    }
+    Box::new((*d).note(format!("its weights: {}", weights.join(", "))))
 }
 
 pub fn kind_differs(span: Span, owner: &str, wanted: &Kind, found: &Kind) -> Boxed {

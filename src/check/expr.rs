@@ -9,7 +9,7 @@ use super::errors;
 use super::value::{Axis, Func, Kind, Label, Number, Tensor, Val, ValKind};
 use crate::base::{DType, Extent, Span};
 use crate::ops::{Attr, Attrs};
-use crate::syntax::ast::{BinaryOp, Expr, ExprKind, Ident, UnaryOp};
+use crate::syntax::ast::{BinaryOp, Call, Expr, ExprKind, Ident, UnaryOp};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -96,22 +96,12 @@ impl Elaborator<'_> {
         Err(self.undefined(n, span))
     }
 
-    fn undefined(&self, n: &str, span: Span) -> errors::Boxed {
+    pub fn undefined(&self, n: &str, span: Span) -> errors::Boxed {
         let mut known: Vec<&str> =
             self.frames.last().map(|f| f.vars.keys().map(String::as_str).collect()).unwrap_or_default();
         known.extend(self.items.defs.keys().map(String::as_str));
         known.extend(self.items.consts.keys().map(String::as_str));
         errors::undefined(self.blame(span), n, &known)
-    }
-
-    fn field(&mut self, base: &Expr, field: &Ident, span: Span) -> Res<Val> {
-        if let ExprKind::Name(n) = &base.kind
-            && self.lookup(n).is_none()
-            && !self.items.defs.contains_key(n)
-        {
-            return Err(self.undefined(n, base.span));
-        }
-        Err(errors::unsupported(self.blame(span), &format!("`.{}`", field.text)))
     }
 
     fn unary(&mut self, op: UnaryOp, x: &Expr, span: Span) -> Res<Val> {
@@ -208,7 +198,10 @@ impl Elaborator<'_> {
     }
 
     fn pipe(&mut self, first: &Expr, rest: &[(Span, Expr)]) -> Res<Val> {
-        let mut v = self.piped(first)?;
+        let mut v = match &first.kind {
+            ExprKind::Call(c) if self.has_inputs(c) => self.eval(first)?,
+            _ => self.piped(first)?,
+        };
         for (arrow, part) in rest {
             let f = self.piped(part)?;
             let ValKind::Func(func) = &f.kind else {
@@ -231,6 +224,15 @@ impl Elaborator<'_> {
             };
         }
         Ok(v)
+    }
+
+    /// Whether a call at the head of a pipeline has its inputs in its parentheses: what depends on a tensor is one.
+    fn has_inputs(&self, c: &Call) -> bool {
+        let mut names = Vec::new();
+        let inputs = c.args.iter().flatten().filter(|a| a.name.is_none());
+        inputs.for_each(|a| super::items::names_in_expr(&a.value, &mut names));
+        let tensor = |n: &Ident| matches!(self.lookup(&n.text).map(|v| &v.kind), Some(ValKind::Tensor(_)));
+        names.iter().any(tensor)
     }
 
     /// A part of a pipeline: what stands in its parentheses are settings, its input comes along the arrow.
@@ -331,6 +333,9 @@ impl Elaborator<'_> {
     fn element(&mut self, t: Tensor, label: &Label, n: f64, span: Span) -> Res<Tensor> {
         let place =
             t.axes.iter().position(|a| a.label.as_ref() == Some(label)).unwrap_or_else(|| panic!("labelled axis"));
+        if n > 0.0 {
+            self.refuse_padding(&format!("element {n}"), &t.axes[place], span)?;
+        }
         let extent = t.axes[place].extent.fixed();
         if n.fract() != 0.0 || n < 0.0 || extent.is_some_and(|e| n >= e as f64) {
             return Err(errors::bad_axis(self.blame(span), &format!("element {n}"), &t));
@@ -360,6 +365,11 @@ impl Elaborator<'_> {
     pub fn equation(&mut self, index: &[Expr], v: Val, span: Span) -> Res<Val> {
         let scalar = self.elementwise_operand(&v, span)?;
         let mut axes: Vec<Axis> = scalar.axes.iter().filter(|a| a.label == Some(Label::Batch)).cloned().collect();
+        // An axis keeps what the right side knows of it: its name, and the lengths of its rows.
+        let target = |label: Label, extent: Extent| {
+            let known = scalar.axes.iter().find(|a| a.label.as_ref() == Some(&label) && a.extent == extent);
+            known.cloned().unwrap_or(Axis { label: Some(label), ..Axis::new(extent) })
+        };
         for item in index {
             match &item.kind {
                 ExprKind::Rest => {
@@ -367,12 +377,13 @@ impl Elaborator<'_> {
                         self.frame().labels.iter().filter(|(l, _)| matches!(l, Label::Rest(_))).cloned().collect();
                     rest.sort_by(|a, b| a.0.cmp(&b.0));
                     for (label, extent) in rest {
-                        let name =
-                            scalar.axes.iter().find(|a| a.label.as_ref() == Some(&label)).and_then(|a| a.name.clone());
-                        axes.push(Axis { extent, name, label: Some(label) });
+                        axes.push(target(label, extent));
                     }
                 }
-                ExprKind::Name(n) => axes.push(self.target_axis(n, item.span)?),
+                ExprKind::Name(n) => {
+                    let (label, extent) = self.target_axis(n, item.span)?;
+                    axes.push(target(label, extent));
+                }
                 _ => return Err(errors::not_a_statement(self.blame(item.span), "the left side of an equation")),
             }
         }
@@ -395,11 +406,11 @@ impl Elaborator<'_> {
         Ok(Val::tensor(t, span))
     }
 
-    fn target_axis(&mut self, n: &str, span: Span) -> Res<Axis> {
+    fn target_axis(&mut self, n: &str, span: Span) -> Res<(Label, Extent)> {
         let label = Label::Index(n.into());
         let found = self.frame().labels.iter().find(|(l, _)| *l == label).cloned();
         match found {
-            Some((label, extent)) => Ok(Axis { extent, name: None, label: Some(label) }),
+            Some(found) => Ok(found),
             None => Err(errors::undefined(self.blame(span), n, &[])),
         }
     }

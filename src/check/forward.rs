@@ -7,7 +7,6 @@ use super::elaborate::{Elaborator, Res};
 use super::errors;
 use super::program::Run;
 use super::spec::{DataSpec, Kind as FieldKind};
-use super::tensor::extents;
 use super::value::{Axis, Func, Kind, Label, Tensor, Val, ValKind};
 use crate::base::{DType, Extent, Span, Type};
 use crate::graph::Role;
@@ -49,8 +48,8 @@ impl Elaborator<'_> {
             self.input(&format!("{}.{}", data.name, field.name), Role::Data, Type::new(dtype, shape), field.span);
         let rows = self.input("rows", Role::Rows, Type::new(DType::I32, vec![Self::BATCH]), field.span);
         let value = self.emit("gather", Attrs::default(), &[column, rows], field.span)?;
-        let mut axes = vec![Axis { extent: Self::BATCH, name: None, label: Some(Label::Batch) }];
-        axes.extend(field.shape.iter().map(|e| Axis { extent: *e, name: None, label: None }));
+        let mut axes = vec![Axis { label: Some(Label::Batch), ..Axis::new(Self::BATCH) }];
+        axes.extend(field.shape.iter().map(|e| Axis::new(*e)));
         Ok(Tensor { value, axes, kind })
     }
 
@@ -234,7 +233,7 @@ impl Elaborator<'_> {
         match weight {
             None => {
                 let sum = self.reduce("sum", t, &all(t), false, span)?;
-                let count = self.count(&extents(&t.axes), span)?;
+                let count = self.elements(&t.axes, span)?;
                 Ok((sum, count))
             }
             Some(w) => {
@@ -291,7 +290,7 @@ impl Elaborator<'_> {
             (_, Some(n)) => Tensor { value: self.constant(n, DType::F32, span)?, axes: vec![], kind: Kind::Real },
             _ => return Err(errors::wrong_type(self.blame(init.span), "a first value", &v)),
         };
-        let axes: Vec<Axis> = shape.iter().map(|e| Axis { extent: *e, name: None, label: None }).collect();
+        let axes: Vec<Axis> = shape.iter().map(|e| Axis::new(*e)).collect();
         self.arrange(&t, &axes, span)
     }
 }

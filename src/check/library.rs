@@ -4,8 +4,9 @@
 //! them and nowhere else.
 
 /// Name and text of every file of `lib/`.
-pub const FILES: [(&str, &str); 7] = [
+pub const FILES: [(&str, &str); 8] = [
     ("lib/activations.nn", include_str!("../../lib/activations.nn")),
+    ("lib/attention.nn", include_str!("../../lib/attention.nn")),
     ("lib/initialisers.nn", include_str!("../../lib/initialisers.nn")),
     ("lib/layers.nn", include_str!("../../lib/layers.nn")),
     ("lib/losses.nn", include_str!("../../lib/losses.nn")),

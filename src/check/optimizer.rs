@@ -124,7 +124,7 @@ impl Elaborator<'_> {
         for (name, input) in states {
             let next = self.lookup(&name).cloned().unwrap_or_else(|| panic!("a state is a name of its frame"));
             let shape = self.graph.ty(input).shape.clone();
-            let axes: Vec<Axis> = shape.iter().map(|e| Axis { extent: *e, name: None, label: None }).collect();
+            let axes: Vec<Axis> = shape.iter().map(|e| Axis::new(*e)).collect();
             let value = self.next_value(&next, &axes, span)?;
             if value != input {
                 self.graph.update(input, value);
@@ -167,7 +167,7 @@ impl Elaborator<'_> {
         if let Some(dims) = slot.ty.as_ref().and_then(|t| t.dims.as_ref()) {
             axes.clear();
             for d in dims {
-                axes.push(Axis { extent: self.extent(d)?, name: None, label: None });
+                axes.push(Axis::new(self.extent(d)?));
             }
         }
         let value = match &slot.init {

@@ -246,7 +246,14 @@ impl Elaborator<'_> {
                 if t.kind == Kind::Prob && kind == Kind::Logits {
                     return Err(errors::kind_differs(self.blame(at), &def.name.text, &kind, &t.kind));
                 }
-                t.kind = kind;
+                // Rows are picked by what an index promises to be, so no formula may promise it.
+                let proven = t.kind.is_integer() && (kind.count().is_none() || kind.count() == t.kind.count());
+                if kind.is_integer() && !proven {
+                    return Err(errors::kind_differs(self.blame(at), &def.name.text, &kind, &t.kind));
+                }
+                if !(kind.is_integer() && kind.count().is_none()) {
+                    t.kind = kind;
+                }
             }
             if let Some(dims) = &ty.dims {
                 let fix = promised_size(dims, t, &def.body);

@@ -43,7 +43,7 @@ impl Elaborator<'_> {
         let Some(shape) = self.init_shape.clone() else {
             return Err(errors::not_a_statement(self.blame(span), "anything but the first value of a `param`"));
         };
-        let axes: Vec<Axis> = shape.iter().map(|e| Axis { extent: *e, name: None, label: None }).collect();
+        let axes: Vec<Axis> = shape.iter().map(|e| Axis::new(*e)).collect();
         let tensor = |value| Val::tensor(Tensor { value, axes: axes.clone(), kind: Kind::Real }, span);
         let num = |n: f64| Val::number(n, span);
         let u = tensor(self.random_tensor(&shape, span)?);
@@ -95,7 +95,7 @@ impl Elaborator<'_> {
         let place = self.axis(&t, &axis)?;
         let mut iota = self.iota(t.axes[place].extent, None, span)?;
         let after = t.axes.len() - place - 1;
-        let one = Axis { extent: Extent::Fixed(1), name: None, label: None };
+        let one = Axis::new(Extent::Fixed(1));
         iota.axes.extend(std::iter::repeat_n(one, after));
         let shape = extents(&iota.axes);
         iota.value = self.emit("reshape", Attrs(vec![("shape", Attr::Shape(shape))]), &[iota.value], span)?;

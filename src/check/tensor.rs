@@ -9,8 +9,27 @@ use super::value::{Axis, Kind, Label, Tensor, Val, ValKind};
 use crate::base::{DType, Extent, Span, Type};
 use crate::ops::{Attr, Attrs, Emit, ScalarOp, Value, number};
 
+/// Why operands cannot be laid side by side.
+enum Clash {
+    Extents,
+    /// Two axes whose rows have lengths of their own, from different fields.
+    Lengths,
+}
+
+impl Axis {
+    /// The same axis of another operand: what one lacks, the other tells.
+    fn join(&mut self, other: Axis) -> Result<(), Clash> {
+        if self.lengths.is_some() && other.lengths.is_some() && self.lengths != other.lengths {
+            return Err(Clash::Lengths);
+        }
+        self.name = self.name.take().or(other.name);
+        self.lengths = self.lengths.or(other.lengths);
+        Ok(())
+    }
+}
+
 /// How a list of operands is laid side by side: the joint axes.
-fn joint_axes(tensors: &[&Tensor]) -> Result<Vec<Axis>, (usize, usize)> {
+fn joint_axes(tensors: &[&Tensor]) -> Result<Vec<Axis>, Clash> {
     let mut labelled: Vec<Axis> = Vec::new();
     let mut positional: Vec<Axis> = Vec::new();
     for t in tensors {
@@ -18,10 +37,10 @@ fn joint_axes(tensors: &[&Tensor]) -> Result<Vec<Axis>, (usize, usize)> {
         for axis in with {
             match labelled.iter_mut().find(|a| a.label == axis.label) {
                 None => labelled.push(axis),
-                Some(seen) if seen.extent == axis.extent => seen.name = seen.name.take().or(axis.name),
+                Some(seen) if seen.extent == axis.extent => seen.join(axis)?,
                 Some(seen) if seen.extent.is_one() => *seen = axis,
                 Some(_) if axis.extent.is_one() => {}
-                Some(_) => return Err((0, 0)),
+                Some(_) => return Err(Clash::Extents),
             }
         }
         merge_positional(&mut positional, without)?;
@@ -37,18 +56,18 @@ fn joint_axes(tensors: &[&Tensor]) -> Result<Vec<Axis>, (usize, usize)> {
     Ok(labelled)
 }
 
-fn merge_positional(joint: &mut Vec<Axis>, other: Vec<Axis>) -> Result<(), (usize, usize)> {
+fn merge_positional(joint: &mut Vec<Axis>, other: Vec<Axis>) -> Result<(), Clash> {
     let (short, mut long) =
         if other.len() > joint.len() { (std::mem::take(joint), other) } else { (other, joint.clone()) };
     let offset = long.len() - short.len();
     for (i, axis) in short.into_iter().enumerate() {
         let seen = &mut long[offset + i];
         if seen.extent == axis.extent {
-            seen.name = seen.name.take().or(axis.name);
+            seen.join(axis)?;
         } else if seen.extent.is_one() {
             *seen = axis;
         } else if !axis.extent.is_one() {
-            return Err((offset + i, i));
+            return Err(Clash::Extents);
         }
     }
     *joint = long;
@@ -106,9 +125,16 @@ impl Elaborator<'_> {
         self.emit("broadcast", attrs, &[value], span)
     }
 
+    fn joint(&self, tensors: &[&Tensor], span: Span) -> Res<Vec<Axis>> {
+        joint_axes(tensors).map_err(|clash| match clash {
+            Clash::Extents => errors::no_broadcast(self.blame(span), tensors),
+            Clash::Lengths => errors::two_paddings(self.blame(span)),
+        })
+    }
+
     /// Lays operands side by side: their values over the joint axes.
     pub fn align(&mut self, tensors: &[&Tensor], span: Span) -> Res<(Vec<Value>, Vec<Axis>)> {
-        let axes = joint_axes(tensors).map_err(|_| errors::no_broadcast(self.blame(span), tensors))?;
+        let axes = self.joint(tensors, span)?;
         let values = tensors.iter().map(|t| self.broadcast_to(t, &axes, span)).collect::<Res<Vec<_>>>()?;
         Ok((values, axes))
     }
@@ -248,22 +274,42 @@ impl Elaborator<'_> {
         }
         let t = if self.dtype(t) == DType::Bool { self.cast(t, DType::F32, span)? } else { t.clone() };
         let op = if kind == "mean" { "sum" } else { kind };
+        let neutral = match op {
+            "max_of" => f64::NEG_INFINITY,
+            "min_of" => f64::INFINITY,
+            _ => 0.0,
+        };
+        let padded = self.padded(&t, places);
+        let t = self.fill_padding(&t, &padded, neutral, span)?;
         let attrs = Attrs(vec![("axes", Attr::Ints(places.iter().map(|p| *p as i64).collect()))]);
         let mut value = self.emit(op, attrs, &[t.value], span)?;
         let mut axes: Vec<Axis> =
             t.axes.iter().enumerate().filter(|(i, _)| !places.contains(i)).map(|(_, a)| a.clone()).collect();
         if kind == "mean" {
-            let reduced: Vec<Extent> = places.iter().map(|p| t.axes[*p].extent).collect();
-            let count = self.count(&reduced, span)?;
+            let reduced: Vec<Axis> = places
+                .iter()
+                .chain(padded.iter().filter(|p| !places.contains(p)))
+                .map(|p| t.axes[*p].clone())
+                .collect();
+            let mut count = self.elements(&reduced, span)?;
+            if !padded.is_empty() {
+                // The mean of nothing is 0.
+                let one = Tensor { value: self.constant(1.0, DType::F32, span)?, axes: vec![], kind: Kind::Real };
+                count = self.apply("max", &[count, one], span)?;
+            }
             let sum = Tensor { value, axes: axes.clone(), kind: Kind::Real };
             value = self.apply("div", &[sum, count], span)?.value;
         }
         if keep {
             axes = t.axes.clone();
             for p in places {
-                axes[*p].extent = Extent::Fixed(1);
+                (axes[*p].extent, axes[*p].lengths) = (Extent::Fixed(1), None);
             }
             value = self.emit("reshape", Attrs(vec![("shape", Attr::Shape(extents(&axes)))]), &[value], span)?;
+        }
+        // A sum over the batch holds no row's padding any more.
+        if places.iter().any(|p| t.axes[*p].label == Some(Label::Batch)) {
+            axes.iter_mut().for_each(|a| a.lengths = None);
         }
         Ok(Tensor { value, axes, kind: Kind::Real })
     }
@@ -292,12 +338,21 @@ impl Elaborator<'_> {
         if !all_labelled || !real || labels.is_empty() || !labels.iter().all(|l| has(a, l) && has(b, l)) {
             return Ok(None);
         }
-        let joint = joint_axes(&[a, b]).map_err(|_| errors::no_broadcast(self.blame(span), &[a, b]))?;
+        let joint = self.joint(&[a, b], span)?;
         let agrees =
             |t: &Tensor| t.axes.iter().all(|x| joint.iter().any(|j| j.label == x.label && j.extent == x.extent));
         if joint.len() > 26 || !agrees(a) || !agrees(b) {
             return Ok(None);
         }
+        // Where both factors are padding, one of them counts 0.
+        let labelled = |t: &Tensor| -> Vec<usize> {
+            (0..t.axes.len()).filter(|p| labels.iter().any(|l| t.axes[*p].label.as_ref() == Some(l))).collect()
+        };
+        let first = self.padded(a, &labelled(a));
+        let filled = self.fill_padding(a, &first, 0.0, span)?;
+        let done = |axis: &Axis| first.iter().any(|&p| a.axes[p].label == axis.label);
+        let second: Vec<usize> = self.padded(b, &labelled(b)).into_iter().filter(|&p| !done(&b.axes[p])).collect();
+        let (a, b) = (&filled, &self.fill_padding(b, &second, 0.0, span)?);
         let letter = |x: &Axis| {
             let place =
                 joint.iter().position(|j| j.label == x.label).unwrap_or_else(|| panic!("the joint axes have all"));
@@ -315,7 +370,7 @@ impl Elaborator<'_> {
     pub fn iota(&mut self, extent: Extent, label: Option<Label>, span: Span) -> Res<Tensor> {
         let attrs = Attrs(vec![("shape", Attr::Shape(vec![extent])), ("axis", Attr::Int(0))]);
         let value = self.emit("iota", attrs, &[], span)?;
-        Ok(Tensor { value, axes: vec![Axis { extent, name: None, label }], kind: Kind::Int })
+        Ok(Tensor { value, axes: vec![Axis { label, ..Axis::new(extent) }], kind: Kind::Int })
     }
 
     /// The element of `t` along the axis with `label` that the integer tensor `at` names; differentiable in `t`.
