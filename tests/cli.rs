@@ -213,7 +213,7 @@ fn lib_prints_a_definition_with_the_comment_above_it() {
     assert!(dense.starts_with("// lib/layers.nn\n//") && dense.contains("\nop dense("), "{dense}");
     let wrong = run(&["lib", "dnse"]);
     assert!(wrong.status.code() == Some(3) && text(&wrong.stderr).contains("did you mean `dense`?"));
-    assert!(text(&run(&["lib"]).stdout).contains("op: dense"));
+    assert!(text(&run(&["lib"]).stdout).contains(", dense,"));
     assert!(text(&run(&["lib", "csv"]).stdout).contains("csv(path"));
 }
 

@@ -1,4 +1,5 @@
 //! The library and the walls around it: gradients against differences, and what the modules may know of each other.
 
 mod gradients;
+mod padding;
 mod walls;

@@ -54,6 +54,8 @@ pub fn source(text: &str) -> Result<Source, String> {
 struct Arranged<'a> {
     case: &'a Case,
     entry: &'a Entry,
+    /// The inputs that the case has, with those that need not be there.
+    inputs: Vec<&'static str>,
     rank: usize,
     batched: bool,
     /// The axes that a normalisation takes together.
@@ -69,8 +71,11 @@ impl Arranged<'_> {
             let value = case.attributes.get(s.theirs());
             matches!(s, Setting::Axis(..)) && value.and_then(|v| table::axis(v, rank).ok()) == Some(0)
         });
-        let least = if entry.layout == Layout::Normalised { normalised } else { 1 };
-        Ok(Arranged { case, entry, rank, batched: rank > least && !along_batch, normalised })
+        let least = if entry.layout == Layout::Normalised { normalised } else { entry.least };
+        let more =
+            entry.more.iter().map(|(theirs, _)| *theirs).filter(|n| case.tensors.contains_key(&format!("in.{n}")));
+        let inputs = entry.inputs.iter().copied().chain(more).collect();
+        Ok(Arranged { case, entry, inputs, rank, batched: rank > least && !along_batch, normalised })
     }
 
     /// An input of the case, or the gradient by it, in our order of axes.
@@ -93,9 +98,13 @@ impl Arranged<'_> {
     }
 
     fn text(&self, name: &str, settings: &[String], shape: &[usize]) -> String {
-        let inputs = self.entry.inputs.join(", ");
-        if self.entry.mean.is_some() {
-            let all: Vec<String> = self.entry.inputs.iter().map(|i| i.to_string()).chain(settings.to_vec()).collect();
+        let inputs = self.inputs.join(", ");
+        if self.entry.mean.is_some() || self.inputs.len() > 1 {
+            let said = |i: &&str| match self.entry.more.iter().find(|(theirs, _)| theirs == i) {
+                Some((theirs, ours)) => format!("{ours} = {theirs}"),
+                None => i.to_string(),
+            };
+            let all: Vec<String> = self.inputs.iter().map(said).chain(settings.to_vec()).collect();
             return format!("block case  {inputs} {{ {name}({}) }}", all.join(", "));
         }
         let call = if settings.is_empty() { name.to_string() } else { format!("{name}({})", settings.join(", ")) };
@@ -114,16 +123,20 @@ impl Arranged<'_> {
 }
 
 pub fn operator(case: &Case) -> Result<Outcome, String> {
-    let Some(entry) = table::find(table::OPERATORS, &case.op) else {
-        return Ok(Outcome::Skipped(format!("no operator `{}`", case.op)));
+    let given = |name: &&str| case.tensors.contains_key(&format!("in.{name}"));
+    let Some(entry) = table::OPERATORS.iter().find(|e| e.op == case.op && e.inputs.iter().all(|i| given(i))) else {
+        return Ok(Outcome::Skipped(format!("no operator `{}` of such inputs", case.op)));
     };
     let arranged = Arranged::new(case, entry)?;
+    if let Some((other, _)) = case.group_of("in.").find(|(n, _)| !arranged.inputs.contains(n)) {
+        return Ok(Outcome::Skipped(format!("`{}` has no input `{other}`", case.op)));
+    }
     let (name, settings) = match table::call(entry, &case.attributes, arranged.rank) {
         Ok(call) => call,
         Err(attribute) => return Ok(Outcome::Skipped(format!("`{}` has no `{attribute}`", case.op))),
     };
     let mut given = Tensors::new();
-    for name in entry.inputs {
+    for name in &arranged.inputs {
         given.insert(format!("in.{name}"), arranged.arrange(case.tensor(&format!("in.{name}"))?));
     }
     let shape = given[&format!("in.{}", entry.inputs[0])].shape().to_vec();
@@ -146,7 +159,7 @@ pub fn operator(case: &Case) -> Result<Outcome, String> {
 
 impl Arranged<'_> {
     fn arrange_result(&self, name: &str, reference: &ArrayD<f64>) -> ArrayD<f64> {
-        let input = name.strip_prefix("grad.").is_some_and(|n| self.entry.inputs.contains(&n));
+        let input = name.strip_prefix("grad.").is_some_and(|n| self.inputs.contains(&n));
         if input { self.arrange(reference) } else { reference.clone() }
     }
 }
@@ -158,13 +171,18 @@ fn graph_of(
     given: &mut Tensors,
     source: &Source,
 ) -> Result<Graph, String> {
-    let Arranged { case, entry, batched, .. } = *arranged;
+    let (case, entry, batched) = (arranged.case, arranged.entry, arranged.batched);
     let told = |d: Box<nnc::base::Diagnostic>| d.render(&source.sources);
     let (mut inputs, mut wanted) = (Vec::new(), Vec::new());
-    for name in entry.inputs {
+    for name in &arranged.inputs {
         let name = format!("in.{name}");
         let integer = case.integers.contains(&name);
-        let tensor = data(e, &name, given[&name].shape(), batched && given[&name].ndim() > 0, integer, source.span);
+        let mut tensor = data(e, &name, given[&name].shape(), batched && given[&name].ndim() > 0, integer, source.span);
+        // How many there are of what an index names: the indices are held to it here.
+        let count = case.attributes.get("num_embeddings").and_then(|n| n.as_u64()).filter(|_| integer);
+        if let Some(count) = count.filter(|&n| given[&name].iter().all(|&i| i >= 0.0 && i < n as f64)) {
+            tensor.kind = Kind::Token(Some(Extent::Fixed(count)));
+        }
         wanted.push((name.replacen("in.", "grad.", 1), tensor.value));
         inputs.push(Val::tensor(tensor, source.span));
     }
@@ -174,7 +192,8 @@ fn graph_of(
     let out = e.apply_func(&func, inputs, source.span).map_err(told)?;
     let ValKind::Tensor(out) = out.kind else { return Err("the case gives no tensor".into()) };
     for path in e.order.clone() {
-        let name = path.rsplit('.').next().unwrap_or(&path);
+        // The case knows its weights without the name of the layer that has them all.
+        let name = path.split_once('.').map_or(path.as_str(), |(_, rest)| rest);
         given.insert(path.clone(), weight(case, name, &e.weights[&path])?);
         wanted.push((format!("grad.{name}"), e.weights[&path].tensor.value));
     }
@@ -206,10 +225,9 @@ fn graph_of(
 
 /// An input of the graph that stands for a tensor of the case.
 fn data(e: &mut Elaborator<'_>, name: &str, shape: &[usize], batched: bool, integer: bool, span: Span) -> Tensor {
-    let mut axes: Vec<Axis> =
-        shape.iter().map(|n| Axis { extent: Extent::Fixed(*n as u64), name: None, label: None }).collect();
+    let mut axes: Vec<Axis> = shape.iter().map(|n| Axis::new(Extent::Fixed(*n as u64))).collect();
     if batched {
-        axes[0] = Axis { extent: Elaborator::BATCH, name: None, label: Some(Label::Batch) };
+        axes[0] = Axis { label: Some(Label::Batch), ..Axis::new(Elaborator::BATCH) };
     }
     let dtype = if integer { DType::I32 } else { DType::F32 };
     let ty = Type::new(dtype, axes.iter().map(|a| a.extent).collect());

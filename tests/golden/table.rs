@@ -15,6 +15,8 @@ pub enum Setting {
     Word(&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)]),
     /// A pair: theirs, ours, their defaults.
     Pair(&'static str, [&'static str; 2], [f64; 2]),
+    /// Theirs and ours: a number that need not be given.
+    Given(&'static str, &'static str),
     /// Theirs and ours: an axis, counted with the batch.
     Axis(&'static str, &'static str),
     /// With this flag set, another call and more text in its parentheses.
@@ -56,22 +58,35 @@ pub struct Entry {
     pub layout: Layout,
     /// A loss has one.
     pub mean: Option<Mean>,
+    /// The axes that an example has at least: with more, the first input is a batch.
+    pub least: usize,
+    /// Inputs that may be missing, and the settings that take them.
+    pub more: &'static [(&'static str, &'static str)],
 }
 
 const fn op(op: &'static str, call: &'static str, settings: &'static [Setting]) -> Entry {
-    Entry { op, call, inputs: &["x"], settings, layout: Layout::Plain, mean: None }
+    Entry { op, call, inputs: &["x"], settings, layout: Layout::Plain, mean: None, least: 1, more: &[] }
 }
 
-const fn norm(op: &'static str, call: &'static str, settings: &'static [Setting]) -> Entry {
-    Entry { op, call, inputs: &["x"], settings, layout: Layout::Normalised, mean: None }
+const fn norm(op_: &'static str, call: &'static str, settings: &'static [Setting]) -> Entry {
+    Entry { layout: Layout::Normalised, ..op(op_, call, settings) }
 }
 
-const fn loss(op: &'static str, call: &'static str, settings: &'static [Setting]) -> Entry {
-    Entry { op, call, inputs: &["x", "target"], settings, layout: Layout::Plain, mean: Some(Mean::Values) }
+const fn loss(op_: &'static str, call: &'static str, settings: &'static [Setting]) -> Entry {
+    Entry { inputs: &["x", "target"], mean: Some(Mean::Values), ..op(op_, call, settings) }
 }
 
 const REDUCTION: Setting = Known("reduction");
 const DENSE: &[Setting] = &[As("out_features", "out", f64::NAN), Known("in_features"), Flag("bias", "bias", true)];
+/// `d_in` and `embed_dim` are what the inputs have.
+const HEADS: &[Setting] = &[
+    As("num_heads", "heads", f64::NAN),
+    Known("embed_dim"),
+    Flag("causal", "causal", false),
+    Flag("bias", "bias", true),
+    Known("batch_first"),
+];
+const IGNORE: &[(&str, &str)] = &[("key_padding_mask", "ignore")];
 const GELU: &[(&str, &str)] = &[("none", "true"), ("tanh", "false")];
 
 pub const OPERATORS: &[Entry] = &[
@@ -103,6 +118,41 @@ pub const OPERATORS: &[Entry] = &[
         "rmsnorm",
         &[As("eps", "eps", f64::EPSILON), Known("normalized_shape"), Known("elementwise_affine")],
     ),
+    Entry {
+        inputs: &["ids"],
+        least: 0,
+        ..op(
+            "embedding",
+            "embedding",
+            &[
+                As("embedding_dim", "width", f64::NAN),
+                Known("num_embeddings"),
+                Given("padding_idx", "padding"),
+                Known("sparse"),
+            ],
+        )
+    },
+    Entry {
+        inputs: &["q", "k", "v"],
+        least: 2,
+        more: IGNORE,
+        ..op("dot_attention", "dot_attention", &[Given("scale", "scale"), Flag("causal", "causal", false)])
+    },
+    Entry {
+        least: 2,
+        ..op(
+            "self_attention",
+            "self_attention",
+            &[As("d", "width", f64::NAN), Known("d_in"), Flag("causal", "causal", false)],
+        )
+    },
+    Entry {
+        inputs: &["h", "q"],
+        least: 2,
+        ..op("additive_attention", "additive_attention", &[As("hidden", "units", f64::NAN)])
+    },
+    Entry { least: 2, more: IGNORE, ..op("multihead_attention", "attention", HEADS) },
+    Entry { inputs: &["q", "k", "v"], least: 2, more: IGNORE, ..op("multihead_attention", "cross_attention", HEADS) },
     loss("mse", "mse", &[REDUCTION]),
     loss("mae", "mae", &[REDUCTION]),
     loss("huber", "huber", &[As("delta", "delta", 1.0), REDUCTION]),
@@ -132,8 +182,8 @@ pub const OPERATORS: &[Entry] = &[
     loss("hinge", "hinge", &[As("margin", "margin", 1.0), Flag("squared", "squared", false), REDUCTION]),
 ];
 
-const fn optimizer(op: &'static str, settings: &'static [Setting]) -> Entry {
-    Entry { op, call: op, inputs: &[], settings, layout: Layout::Plain, mean: None }
+const fn optimizer(name: &'static str, settings: &'static [Setting]) -> Entry {
+    Entry { inputs: &[], ..op(name, name, settings) }
 }
 
 const BETAS: Setting = Pair("betas", ["beta1", "beta2"], [0.9, 0.999]);
@@ -252,6 +302,11 @@ pub fn call(entry: &Entry, attributes: &Attributes, rank: usize) -> Result<(Stri
                     settings.push(format!("{ours} = {value}"));
                 }
             }
+            Given(_, ours) => {
+                if let Some(value) = given.map(number).transpose()? {
+                    settings.push(format!("{ours} = {value}"));
+                }
+            }
             Axis(theirs, ours) => {
                 let axis = axis(given.ok_or(theirs.to_string())?, rank)?;
                 settings.push(format!("{ours} = {}", axis.saturating_sub(1)));
@@ -278,7 +333,14 @@ pub fn axis(value: &Value, rank: usize) -> Result<usize, String> {
 impl Setting {
     pub fn theirs(&self) -> &'static str {
         match self {
-            As(n, ..) | Flag(n, ..) | Word(n, ..) | Pair(n, ..) | Axis(n, _) | Instead(n, ..) | Known(n) => n,
+            As(n, ..)
+            | Flag(n, ..)
+            | Word(n, ..)
+            | Pair(n, ..)
+            | Given(n, _)
+            | Axis(n, _)
+            | Instead(n, ..)
+            | Known(n) => n,
         }
     }
 }
