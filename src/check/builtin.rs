@@ -312,7 +312,7 @@ impl Elaborator<'_> {
             };
             total += n;
             self.refuse_padding("concat", &t.axes[place], span)?;
-            axes.iter_mut().zip(&t.axes).for_each(|(a, b)| a.lengths = a.lengths.or(b.lengths));
+            axes.iter_mut().zip(&t.axes).for_each(|(a, b)| a.join(b.clone()));
         }
         let attrs = Attrs(vec![("axis", Attr::Int(place as i64))]);
         let values: Vec<Value> = tensors.iter().map(|t| t.value).collect();

@@ -208,14 +208,7 @@ pub fn no_broadcast(span: Span, tensors: &[&Tensor]) -> Boxed {
 pub fn padding(span: Span, owner: &str, axis: &Axis) -> Boxed {
     let name = axis.name.clone().unwrap_or_else(|| describe_extents(&[axis.extent]));
     let text = format!("`{owner}` would mix steps with padding: rows have lengths of their own along {name}");
-    let d = error("E0313", span, text, "loses where the padding is".into());
-    Box::new((*d).note("reduce over the axis first: `mean(x, axis = T)`, `sum(a * x, axis = T)`, or an attention"))
-}
-
-pub fn two_paddings(span: Span) -> Boxed {
-    let text = "an axis has the lengths of one field here and of another field there".to_string();
-    let d = error("E0313", span, text, "two paddings meet".into());
-    Box::new((*d).note("steps of different fields are joined by an attention, or after a reduction over each"))
+    helped(*error("E0313", span, text, "loses where the padding is".into()), "E0313")
 }
 
 pub fn no_such_part(span: Span, owner: &str, name: &str, weights: &[&str]) -> Boxed {

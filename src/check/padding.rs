@@ -14,13 +14,13 @@ impl Elaborator<'_> {
     /// True where the axis at `place` has a step in this row, false in its padding; `None` for an axis without lengths.
     fn steps_of(&mut self, t: &Tensor, place: usize, span: Span) -> Res<Option<Tensor>> {
         let axis = t.axes[place].clone();
-        let Some(lengths) = axis.lengths else { return Ok(None) };
+        let Some(shortest) = self.shortest(&axis, span)? else { return Ok(None) };
         let shape = vec![Self::BATCH, axis.extent];
-        let number =
-            self.emit("iota", attrs(&[("shape", Attr::Shape(shape.clone())), ("axis", Attr::Int(1))]), &[], span)?;
-        let spread = attrs(&[("axes", Attr::Ints(vec![0])), ("shape", Attr::Shape(shape.clone()))]);
-        let lengths = self.emit("broadcast", spread, &[lengths], span)?;
-        let mut value = self.emit("lt", Attrs::default(), &[number, lengths], span)?;
+        let number = attrs(&[("shape", Attr::Shape(shape.clone())), ("axis", Attr::Int(1))]);
+        let number = self.emit("iota", number, &[], span)?;
+        let spread = attrs(&[("axes", Attr::Ints(vec![0])), ("shape", Attr::Shape(shape))]);
+        let shortest = self.emit("broadcast", spread, &[shortest], span)?;
+        let mut value = self.emit("lt", Attrs::default(), &[number, shortest], span)?;
         let mut axes = vec![Axis { label: Some(Label::Batch), ..Axis::new(Self::BATCH) }, axis];
         if axes[1].label.is_none() {
             // Axes without labels are matched from the right: ones stand for those behind.
@@ -30,6 +30,21 @@ impl Elaborator<'_> {
             value = self.emit("reshape", attrs(&[("shape", Attr::Shape(shape))]), &[value], span)?;
         }
         Ok(Some(Tensor { value, axes, kind: Kind::Mask }))
+    }
+
+    /// The number of steps of each row, i32[B].
+    fn shortest(&mut self, axis: &Axis, span: Span) -> Res<Option<Value>> {
+        let mut out: Option<Value> = None;
+        for &lengths in &axis.lengths {
+            out = Some(match out {
+                None => lengths,
+                Some(least) => {
+                    let fewer = self.emit("lt", Attrs::default(), &[lengths, least], span)?;
+                    self.emit("select", Attrs::default(), &[fewer, lengths, least], span)?
+                }
+            });
+        }
+        Ok(out)
     }
 
     /// `t` with `value` in the padding of the axes at `places`.
@@ -49,12 +64,12 @@ impl Elaborator<'_> {
     /// The axes whose padding a reduction over `places` would meet: a reduction over the batch meets that of all axes.
     pub fn padded(&self, t: &Tensor, places: &[usize]) -> Vec<usize> {
         let all = places.iter().any(|&p| t.axes[p].label == Some(Label::Batch));
-        (0..t.axes.len()).filter(|p| t.axes[*p].lengths.is_some() && (all || places.contains(p))).collect()
+        (0..t.axes.len()).filter(|p| !t.axes[*p].lengths.is_empty() && (all || places.contains(p))).collect()
     }
 
     /// The number of elements of these axes that are no padding: of each example, or of the batch where it is among them.
     pub fn elements(&mut self, axes: &[Axis], span: Span) -> Res<Tensor> {
-        let (ragged, plain): (Vec<&Axis>, Vec<&Axis>) = axes.iter().partition(|a| a.lengths.is_some());
+        let (ragged, plain): (Vec<&Axis>, Vec<&Axis>) = axes.iter().partition(|a| !a.lengths.is_empty());
         if ragged.is_empty() {
             return self.count(&super::tensor::extents(axes), span);
         }
@@ -62,8 +77,9 @@ impl Elaborator<'_> {
         let whole = plain.contains(&&batch);
         let plain: Vec<Extent> = plain.into_iter().filter(|a| **a != batch).map(|a| a.extent).collect();
         let mut count = self.count(&plain, span)?;
-        for lengths in ragged.into_iter().filter_map(|a| a.lengths) {
-            let value = self.emit("to_f32", Attrs::default(), &[lengths], span)?;
+        for axis in ragged {
+            let Some(shortest) = self.shortest(axis, span)? else { continue };
+            let value = self.emit("to_f32", Attrs::default(), &[shortest], span)?;
             let lengths = Tensor { value, axes: vec![batch.clone()], kind: Kind::Real };
             count = self.apply("mul", &[lengths, count], span)?;
         }
@@ -81,17 +97,9 @@ impl Elaborator<'_> {
         })
     }
 
-    /// The lengths of an axis of a field's batch: `i32[B]` out of the data's `NAME.length`.
-    pub fn lengths_of(&mut self, column: Value, rows: Value, span: Span) -> Res<Value> {
-        self.emit("gather", Attrs::default(), &[column, rows], span)
-    }
-
     /// An operation that would lose where the padding is.
     pub fn refuse_padding(&self, owner: &str, axis: &Axis, span: Span) -> Res<()> {
-        match axis.lengths {
-            Some(_) => Err(errors::padding(self.blame(span), owner, axis)),
-            None => Ok(()),
-        }
+        if axis.lengths.is_empty() { Ok(()) } else { Err(errors::padding(self.blame(span), owner, axis)) }
     }
 }
 

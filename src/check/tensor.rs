@@ -9,22 +9,15 @@ use super::value::{Axis, Kind, Label, Tensor, Val, ValKind};
 use crate::base::{DType, Extent, Span, Type};
 use crate::ops::{Attr, Attrs, Emit, ScalarOp, Value, number};
 
-/// Why operands cannot be laid side by side.
-enum Clash {
-    Extents,
-    /// Two axes whose rows have lengths of their own, from different fields.
-    Lengths,
-}
+/// Two extents that are neither equal nor 1.
+struct Clash;
 
 impl Axis {
     /// The same axis of another operand: what one lacks, the other tells.
-    fn join(&mut self, other: Axis) -> Result<(), Clash> {
-        if self.lengths.is_some() && other.lengths.is_some() && self.lengths != other.lengths {
-            return Err(Clash::Lengths);
-        }
+    pub fn join(&mut self, other: Axis) {
         self.name = self.name.take().or(other.name);
-        self.lengths = self.lengths.or(other.lengths);
-        Ok(())
+        let new: Vec<Value> = other.lengths.into_iter().filter(|l| !self.lengths.contains(l)).collect();
+        self.lengths.extend(new);
     }
 }
 
@@ -37,10 +30,10 @@ fn joint_axes(tensors: &[&Tensor]) -> Result<Vec<Axis>, Clash> {
         for axis in with {
             match labelled.iter_mut().find(|a| a.label == axis.label) {
                 None => labelled.push(axis),
-                Some(seen) if seen.extent == axis.extent => seen.join(axis)?,
+                Some(seen) if seen.extent == axis.extent => seen.join(axis),
                 Some(seen) if seen.extent.is_one() => *seen = axis,
                 Some(_) if axis.extent.is_one() => {}
-                Some(_) => return Err(Clash::Extents),
+                Some(_) => return Err(Clash),
             }
         }
         merge_positional(&mut positional, without)?;
@@ -63,11 +56,11 @@ fn merge_positional(joint: &mut Vec<Axis>, other: Vec<Axis>) -> Result<(), Clash
     for (i, axis) in short.into_iter().enumerate() {
         let seen = &mut long[offset + i];
         if seen.extent == axis.extent {
-            seen.join(axis)?;
+            seen.join(axis);
         } else if seen.extent.is_one() {
             *seen = axis;
         } else if !axis.extent.is_one() {
-            return Err(Clash::Extents);
+            return Err(Clash);
         }
     }
     *joint = long;
@@ -126,10 +119,7 @@ impl Elaborator<'_> {
     }
 
     fn joint(&self, tensors: &[&Tensor], span: Span) -> Res<Vec<Axis>> {
-        joint_axes(tensors).map_err(|clash| match clash {
-            Clash::Extents => errors::no_broadcast(self.blame(span), tensors),
-            Clash::Lengths => errors::two_paddings(self.blame(span)),
-        })
+        joint_axes(tensors).map_err(|Clash| errors::no_broadcast(self.blame(span), tensors))
     }
 
     /// Lays operands side by side: their values over the joint axes.
@@ -303,13 +293,13 @@ impl Elaborator<'_> {
         if keep {
             axes = t.axes.clone();
             for p in places {
-                (axes[*p].extent, axes[*p].lengths) = (Extent::Fixed(1), None);
+                (axes[*p].extent, axes[*p].lengths) = (Extent::Fixed(1), vec![]);
             }
             value = self.emit("reshape", Attrs(vec![("shape", Attr::Shape(extents(&axes)))]), &[value], span)?;
         }
         // A sum over the batch holds no row's padding any more.
         if places.iter().any(|p| t.axes[*p].label == Some(Label::Batch)) {
-            axes.iter_mut().for_each(|a| a.lengths = None);
+            axes.iter_mut().for_each(|a| a.lengths.clear());
         }
         Ok(Tensor { value, axes, kind: Kind::Real })
     }

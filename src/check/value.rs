@@ -73,14 +73,15 @@ pub struct Axis {
     pub name: Option<String>,
     /// Its index in an equation. Axes with labels are matched by them, axes without by position from the right.
     pub label: Option<Label>,
-    /// How many steps along it each row of the batch has, i32[B]: what is behind them is padding. `None`: all of them.
-    pub lengths: Option<Value>,
+    /// How many steps along it each row of the batch has, i32[B]: what is behind them is padding. Where fields meet, a step is
+    /// one of all of them. None: there is no padding.
+    pub lengths: Vec<Value>,
 }
 
 impl Axis {
     /// An axis without a name, found by its place.
     pub fn new(extent: Extent) -> Axis {
-        Axis { extent, name: None, label: None, lengths: None }
+        Axis { extent, name: None, label: None, lengths: vec![] }
     }
 }
 

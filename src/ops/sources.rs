@@ -124,7 +124,8 @@ impl OpDef for Iota {
 
 /// Uniform numbers in [0, 1), multiples of 2^-24: the upper 24 bits of the random word whose counter is the row-major
 /// number of the element and whose key is mixed from `stream`, `seed` and `step`:
-/// `key = random_word(step, random_word(stream, seed))`. So they depend on nothing else, threads and order included.
+/// `key = random_word(step, random_word(stream, seed))`. A number needs lengths: where an axis behind the first is symbolic, the
+/// axes before it have a number of their own, which is mixed into the key. So they depend on nothing else, threads and order included.
 pub struct Random;
 
 impl OpDef for Random {
@@ -146,24 +147,27 @@ impl OpDef for Random {
         if i32::try_from(stream).is_err() {
             return Err(format!("the stream {stream} is outside the 32-bit integers"));
         }
-        if shape.iter().skip(1).any(|e| e.fixed().is_none()) {
-            return Err(
-                "elements are numbered row by row: only the first axis of random numbers may be symbolic".into()
-            );
-        }
-        row_strides(shape)?;
+        numbering(shape)?;
         Ok(Type::f32(shape.to_vec()))
     }
 
     fn element(&self, k: &mut dyn Kernel, io: &Io<'_>, at: &[Index]) -> Scalar {
-        let strides = valid(row_strides(&io.ty.shape));
-        let terms: Vec<(i64, Index)> = strides.into_iter().zip(at.iter().copied()).collect();
+        let mut parts = valid(numbering(&io.ty.shape));
+        let last = parts.pop().unwrap_or_default();
         let stream = k.constant(valid(io.attrs.int("stream")) as f64, DType::I32);
         let (seed, step) = (k.load(0, &[]), k.load(1, &[]));
         let key = k.scalar(ScalarOp::Random, &[stream, seed]);
-        let key = k.scalar(ScalarOp::Random, &[step, key]);
-        let number = k.affine(&terms, 0);
-        let counter = k.index_value(number);
+        let mut key = k.scalar(ScalarOp::Random, &[step, key]);
+        let number = |k: &mut dyn Kernel, part: &[(i64, usize)]| {
+            let terms: Vec<(i64, Index)> = part.iter().map(|&(stride, axis)| (stride, at[axis])).collect();
+            let number = k.affine(&terms, 0);
+            k.index_value(number)
+        };
+        for part in parts {
+            let before = number(k, &part);
+            key = k.scalar(ScalarOp::Random, &[before, key]);
+        }
+        let counter = number(k, &last);
         let word = k.scalar(ScalarOp::Random, &[counter, key]);
         k.scalar(ScalarOp::Unit, &[word])
     }
@@ -177,23 +181,32 @@ impl OpDef for Random {
     }
 
     fn examples(&self) -> Vec<Example> {
-        let all: [(&[u64], i64); 5] = [(&[], 0), (&[17], 1), (&[3, 5], 2), (&[0, 4], -7), (&[2, 3, 4], 1)];
+        let all: [(&[u64], i64); 6] =
+            [(&[], 0), (&[17], 1), (&[3, 5], 2), (&[0, 4], -7), (&[2, 3, 4], 1), (&[2, 3, 0, 4], 1)];
         let of = |shape: &[u64], stream| [("shape", Attr::Shape(extents(shape))), ("stream", Attr::Int(stream))].into();
         let scalar = Type::scalar(DType::I32);
         all.into_iter().map(|(s, n)| Example { attrs: of(s, n), args: vec![scalar.clone(), scalar.clone()] }).collect()
     }
 }
 
-/// Row-major strides; the first axis may be symbolic. The product of the fixed axes fits 31 bits.
-fn row_strides(shape: &[Extent]) -> Result<Vec<i64>, String> {
-    let mut strides = vec![1i64; shape.len()];
+/// The axes in parts that have row-major numbers: a part ends before each symbolic axis. Per axis its stride. The product of a
+/// part's fixed axes fits 31 bits.
+fn numbering(shape: &[Extent]) -> Result<Vec<Vec<(i64, usize)>>, String> {
+    let mut parts = vec![vec![]];
     let mut total = 1u64;
-    for (stride, extent) in strides.iter_mut().zip(shape).rev() {
-        *stride = total as i64;
+    for (axis, extent) in shape.iter().enumerate().rev() {
+        if let Some(part) = parts.last_mut() {
+            part.insert(0, (total as i64, axis));
+        }
         total = total
             .checked_mul(extent.fixed().unwrap_or(1))
             .filter(|&n| n < 1 << 31)
             .ok_or_else(|| "random numbers are numbered in 31 bits, but the tensor has more elements".to_string())?;
+        if extent.fixed().is_none() && axis > 0 {
+            parts.push(vec![]);
+            total = 1;
+        }
     }
-    Ok(strides)
+    parts.reverse();
+    Ok(parts)
 }

@@ -124,7 +124,7 @@ impl Arranged<'_> {
 
 pub fn operator(case: &Case) -> Result<Outcome, String> {
     let given = |name: &&str| case.tensors.contains_key(&format!("in.{name}"));
-    let Some(entry) = table::OPERATORS.iter().find(|e| e.op == case.op && e.inputs.iter().all(|i| given(i))) else {
+    let Some(entry) = table::OPERATORS.iter().find(|e| e.op == case.op && e.inputs.iter().all(given)) else {
         return Ok(Outcome::Skipped(format!("no operator `{}` of such inputs", case.op)));
     };
     let arranged = Arranged::new(case, entry)?;

@@ -190,7 +190,7 @@ fn transformer(case: &Case) -> Result<String, String> {
         (format!("[{classes}]"), String::new(), "mean(h -> nf, axis = 0) -> out")
     };
     Ok(format!(
-        "data d = given {{ x: class({vocab})[{seq}]; y: class({classes}){each} }}\n\
+        "data d = given {{ x: token({vocab})[{seq}]; y: class({classes}){each} }}\n\
          model m  x: token({vocab})[{seq}] -> logits{axes} {{\n{body}  {last}\n}}\n\
          train m on d {{ loss = cross_entropy; optimizer = {}; batch = {}; stop = 20 steps }}\n",
         optimizer(case)?,

@@ -69,7 +69,7 @@ fn graph_of(body: &str, steps: u64, ragged: bool) -> Result<Graph, String> {
     };
     let (mut x, q) = (input("x", steps), input("q", 3));
     let lengths = e.graph.input("lengths", Role::Data, Type::new(DType::I32, vec![Elaborator::BATCH]), span);
-    x.axes[1].lengths = ragged.then_some(lengths);
+    x.axes[1].lengths.extend(ragged.then_some(lengths));
     let by = x.value;
     let func = Func::Def {
         def: items.defs["case"].clone(),
