@@ -9,6 +9,7 @@ mod compare;
 mod file;
 mod machine;
 mod model;
+mod recurrent;
 mod table;
 
 use compare::Differences;
@@ -32,6 +33,7 @@ fn folder() -> PathBuf {
 
 fn run(case: &Case) -> Result<Outcome, String> {
     match case.group.as_str() {
+        "op" if recurrent::is_one(case) => recurrent::operator(case),
         "op" => build::operator(case),
         "optimizer" => build::optimizer(case),
         "model" => model::training(case),

@@ -41,6 +41,12 @@ pub enum Extent {
     Sym(u32),
 }
 
+impl Default for Extent {
+    fn default() -> Extent {
+        Extent::Fixed(1)
+    }
+}
+
 impl Extent {
     pub fn fixed(self) -> Option<u64> {
         match self {

@@ -164,6 +164,8 @@ impl Elaborator<'_> {
             let expected = match p.default.as_ref().map(|d| &d.kind) {
                 Some(ExprKind::Number { .. } | ExprKind::Unary(..)) => "a number",
                 Some(ExprKind::Name(n)) if n == "true" || n == "false" => "`true` or `false`",
+                Some(ExprKind::Str(_)) if matches!(v.kind, ValKind::Text(_)) => continue,
+                Some(ExprKind::Str(_)) => "a text in quotes",
                 _ => match &v.kind {
                     ValKind::Text(t) => return Err(errors::number_as_string(self.blame(v.span), t)),
                     _ => continue,

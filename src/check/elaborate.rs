@@ -79,6 +79,10 @@ pub struct Elaborator<'a> {
     pub reduce_losses: bool,
     /// Numerator and denominator of the last loss.
     pub fraction: Option<(Tensor, Tensor)>,
+    /// The scans whose bodies are carried out, outermost first.
+    pub steps: Vec<super::scan::Steps>,
+    /// True where scans run from the last row to the first unless they say otherwise.
+    pub backward: bool,
     calls: Vec<Span>,
     applications: usize,
     streams: i64,
@@ -105,6 +109,8 @@ impl<'a> Elaborator<'a> {
             states: vec![],
             reduce_losses: false,
             fraction: None,
+            steps: vec![],
+            backward: false,
             calls: vec![],
             applications: 0,
             streams: 0,
@@ -162,6 +168,12 @@ impl<'a> Elaborator<'a> {
         *n += 1;
         let part = if *n == 1 { name.to_string() } else { format!("{name}{n}") };
         join(&frame.path, &part)
+    }
+
+    /// Another path for the names below, counted from these; gives back what was before.
+    pub fn swap_path(&mut self, path: String, counters: BTreeMap<String, usize>) -> (String, BTreeMap<String, usize>) {
+        let frame = self.frame();
+        (std::mem::replace(&mut frame.path, path), std::mem::replace(&mut frame.counters, counters))
     }
 
     /// The path of something that the user named with `=`.
@@ -325,7 +337,7 @@ impl<'a> Elaborator<'a> {
                         last = Some(v);
                     }
                 }
-                StmtKind::Scan { .. } => return Err(errors::unsupported(self.blame(stmt.span), "`scan`")),
+                StmtKind::Scan { args, states, body } => last = Some(self.scan(args, states, body, stmt.span)?),
                 _ => return Err(errors::not_a_statement(self.blame(stmt.span), "a definition's body")),
             }
         }
@@ -402,7 +414,7 @@ impl<'a> Elaborator<'a> {
 }
 
 /// A function that the user names keeps its weights under that name.
-fn keep(f: &mut Func, kept: String) {
+pub fn keep(f: &mut Func, kept: String) {
     match f {
         Func::Def { path: path @ None, .. } => *path = Some(kept),
         Func::Compose(parts) => {
@@ -416,6 +428,13 @@ fn keep(f: &mut Func, kept: String) {
     }
 }
 
+/// The name `part` below `path`. One that begins with `_` is an ending: it is put behind the next name. Until then it stands
+/// behind a `/`: `rnn` and `_l0` are `rnn/_l0`, and with `weight` they are `rnn.weight_l0`.
 pub fn join(path: &str, part: &str) -> String {
-    if path.is_empty() { part.to_string() } else { format!("{path}.{part}") }
+    let (base, ending) = path.split_once('/').unwrap_or((path, ""));
+    match part.strip_prefix('_') {
+        Some(_) => format!("{base}/{part}{ending}"),
+        None if base.is_empty() => format!("{part}{ending}"),
+        None => format!("{base}.{part}{ending}"),
+    }
 }

@@ -147,6 +147,26 @@ pub fn rank_differs(span: Span, owner: &str, wanted: &str, found: &Tensor) -> Bo
     }
 }
 
+/// What a scan carries changes its shape from step to step.
+pub fn carried_differs(span: Span, name: &str, wanted: &str, found: &str) -> Boxed {
+    let text = format!("the scan carries `{name}` as {wanted}, but this is {found}");
+    let d = error("E0301", span, text, format!("{found}, needs {wanted}"));
+    Box::new((*d).note(format!("a carried value keeps its shape: write `{name}: {found}`, or make this {wanted}")))
+}
+
+/// A carried value that no step changes.
+pub fn never_assigned(span: Span, name: &str) -> Boxed {
+    let d = error("E0106", span, format!("no step of the scan assigns `{name}`"), "carried, but never changed".into());
+    Box::new((*d).note(format!("write `{name} = …` in the body, or bind it before the scan instead")))
+}
+
+/// A row is taken of something that the steps themselves compute.
+pub fn row_of_step(span: Span, axis: &str) -> Boxed {
+    let text = "a step sees rows of what is known before the scan, but this is computed in the step";
+    let d = error("E0106", span, text.into(), format!("has no rows along `{axis}` until the scan is over"));
+    Box::new((*d).note("use the value itself, or bind it before the scan"))
+}
+
 pub fn bad_extent(span: Span, value: f64) -> Boxed {
     let d = error("E0303", span, format!("a dimension cannot be {value}"), "must be a whole number from 1".into());
     if value < 0.0 && value.fract() == 0.0 {

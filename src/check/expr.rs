@@ -15,8 +15,21 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// Words that settings understand; anything else unknown is a mistake.
-pub const WORDS: [&str; 12] =
-    ["none", "same", "given", "learned", "sinusoidal", "soft", "hard", "all", "last", "tanh_form", "inside", "outside"];
+pub const WORDS: [&str; 13] = [
+    "states",
+    "none",
+    "same",
+    "given",
+    "learned",
+    "sinusoidal",
+    "soft",
+    "hard",
+    "all",
+    "last",
+    "tanh_form",
+    "inside",
+    "outside",
+];
 
 impl Elaborator<'_> {
     pub fn eval(&mut self, e: &Expr) -> Res<Val> {
@@ -263,6 +276,9 @@ impl Elaborator<'_> {
 
     /// `x[.., d]`: names for axes, a number for one element, an integer tensor for a choice.
     fn index(&mut self, base: &Expr, items: &[Expr], span: Span) -> Res<Val> {
+        if let Some(row) = self.row(base, items, span)? {
+            return Ok(row);
+        }
         let v = self.eval(base)?;
         let ValKind::Tensor(t) = &v.kind else {
             return Err(errors::wrong_type(self.blame(base.span), "a tensor before `[`", &v));

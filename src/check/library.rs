@@ -4,7 +4,7 @@
 //! them and nowhere else.
 
 /// Name and text of every file of `lib/`.
-pub const FILES: [(&str, &str); 8] = [
+pub const FILES: [(&str, &str); 9] = [
     ("lib/activations.nn", include_str!("../../lib/activations.nn")),
     ("lib/attention.nn", include_str!("../../lib/attention.nn")),
     ("lib/initialisers.nn", include_str!("../../lib/initialisers.nn")),
@@ -12,6 +12,7 @@ pub const FILES: [(&str, &str); 8] = [
     ("lib/losses.nn", include_str!("../../lib/losses.nn")),
     ("lib/metrics.nn", include_str!("../../lib/metrics.nn")),
     ("lib/optimizers.nn", include_str!("../../lib/optimizers.nn")),
+    ("lib/recurrent.nn", include_str!("../../lib/recurrent.nn")),
     ("lib/schedules.nn", include_str!("../../lib/schedules.nn")),
 ];
 

@@ -19,6 +19,7 @@ pub mod rows;
 pub mod parts;
 pub mod sources;
 pub mod call;
+pub mod scan;
 pub mod ports;
 pub mod schedule;
 pub mod optimizer;

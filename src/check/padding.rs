@@ -12,7 +12,7 @@ use crate::ops::{Attr, Attrs, Value};
 
 impl Elaborator<'_> {
     /// True where the axis at `place` has a step in this row, false in its padding; `None` for an axis without lengths.
-    fn steps_of(&mut self, t: &Tensor, place: usize, span: Span) -> Res<Option<Tensor>> {
+    pub(super) fn steps_of(&mut self, t: &Tensor, place: usize, span: Span) -> Res<Option<Tensor>> {
         let axis = t.axes[place].clone();
         let Some(shortest) = self.shortest(&axis, span)? else { return Ok(None) };
         let shape = vec![Self::BATCH, axis.extent];

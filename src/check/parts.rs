@@ -15,6 +15,11 @@ impl Elaborator<'_> {
     /// it is.
     pub fn field(&mut self, base: &Expr, field: &Ident, span: Span) -> Res<Val> {
         if let ExprKind::Name(n) = &base.kind
+            && let Some(v) = self.lookup(&format!("{n}.{}", field.text))
+        {
+            return Ok(v.clone());
+        }
+        if let ExprKind::Name(n) = &base.kind
             && self.lookup(n).is_none()
             && !self.items.defs.contains_key(n)
         {

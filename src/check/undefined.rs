@@ -65,9 +65,13 @@ impl Scope<'_> {
                 StmtKind::Param(slot) => drop(self.known.insert(slot.name.text.clone())),
                 StmtKind::State(slots) => self.known.extend(slots.iter().map(|s| s.name.text.clone())),
                 StmtKind::Phase { body, .. } => self.declare(body),
-                StmtKind::Scan { states, body, .. } => {
+                StmtKind::Scan { args, states, body } => {
                     self.known.extend(states.iter().map(|s| s.name.text.clone()));
-                    self.known.insert("t".into());
+                    let axes = args.iter().filter_map(|a| match &a.value.kind {
+                        ExprKind::Name(n) if a.name.is_none() => Some(n.to_lowercase()),
+                        _ => None,
+                    });
+                    self.known.extend(axes);
                     self.declare(body);
                 }
                 _ => {}

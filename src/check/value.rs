@@ -38,6 +38,10 @@ pub enum ValKind {
     Set(Vec<Tensor>),
     Func(Func),
     Range(f64, f64),
+    /// The step of a scan along this axis.
+    Step {
+        axis: String,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -217,6 +221,7 @@ impl Val {
             ValKind::Set(_) => "all weights".into(),
             ValKind::Func(_) => "a layer or function".into(),
             ValKind::Range(a, b) => format!("the range {a} .. {b}"),
+            ValKind::Step { axis } => format!("the step along `{axis}`, which stands only in an index: `x[t]`"),
         }
     }
 }

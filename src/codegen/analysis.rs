@@ -94,6 +94,7 @@ impl Facts {
             extents: vec![Extent::Fixed(0); kernel.vars as usize],
             ranges: vec![ANY; kernel.insts.len()],
         };
+        kernel.steps.iter().for_each(|step| facts.extents[step.var.0 as usize] = step.extent);
         facts.block(program, kernel, &kernel.body);
         facts
     }

@@ -4,7 +4,7 @@
 //! are the kernel, whatever their number, and each part begins at a multiple of every step its loop takes.
 
 use super::analysis::{Coefficient, Facts};
-use super::emit::{Emitter, Entry, memory, number_sites};
+use super::emit::{Counter, Emitter, Entry, memory, number_sites};
 use super::nest::{Num, Span, step};
 use crate::base::Extent;
 use crate::loops::ir::*;
@@ -71,7 +71,7 @@ fn price(inst: &Inst) -> i64 {
     }
 }
 
-/// Writes the function. `b` stands in an entry block with the three parameters.
+/// Writes the function. `b` stands in an entry block with the four parameters: context, part, parts, the steps' numbers.
 ///
 /// `native` is the number of lanes of the widest vector register.
 pub fn write(
@@ -119,6 +119,10 @@ pub fn write(
         load_sites,
         store_sites,
     };
+    for step in &kernel.steps {
+        let value = emitter.b.ins().load(types::I64, memory(), params[3], 8 * step.repeat as i32);
+        emitter.vars[step.var.0 as usize] = Some(Counter { value, fixed: None, shift: 0, offsets: vec![] });
+    }
     emitter.depend(&kernel.body);
     match shared_loop(kernel) {
         None => emitter.block(&kernel.body),

@@ -8,18 +8,22 @@
 
 use super::analysis::Facts;
 use super::context::Entry;
+use super::emit::memory;
 use super::kernel::{self, BARRIER, MEETING, SYMBOLS, THREAD, THREADS, constant_memory};
 use super::wide::{self, Level};
-use crate::base::Diagnostic;
+use crate::base::{Diagnostic, Extent};
 use crate::loops::ir::Program;
+use crate::loops::tree::Part;
 use crate::ops::{ScalarOp, number};
 use cranelift_codegen::Context;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{AbiParam, Function, InstBuilder, Signature, UserFuncName, Value, types};
+use cranelift_codegen::ir::{
+    AbiParam, BlockArg, Function, InstBuilder, Signature, StackSlotData, StackSlotKind, UserFuncName, Value, types,
+};
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
-use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{FuncId, Linkage, Module};
 
@@ -135,7 +139,7 @@ pub fn compile(program: &Program, options: &Options) -> Result<Compiled, Diagnos
     let (mut kernels, level) = (Vec::new(), options.vectors.level());
     for (number, kernel) in program.kernels.iter().enumerate() {
         let facts = Facts::new(program, kernel);
-        let signature = unit.signature(3);
+        let signature = unit.signature(4);
         let wide = unit.wide;
         let name = format!("{number}.{}", kernel.name);
         // The few scalars of a step in f64 call a function, which the wide back end does not.
@@ -270,7 +274,7 @@ impl Unit {
     }
 }
 
-/// All kernels in order.
+/// All kernels in order, those of repeats once for each step.
 fn step(module: &mut JITModule, b: &mut FunctionBuilder<'_>, program: &Program, kernels: &[FuncId], from: i64) {
     let context = b.block_params(b.current_block().expect("a function has an entry block"))[0];
     let thread = b.ins().load(types::I64, constant_memory(), context, THREAD);
@@ -281,29 +285,102 @@ fn step(module: &mut JITModule, b: &mut FunctionBuilder<'_>, program: &Program, 
         .collect();
     let several = b.ins().icmp_imm_u(IntCC::UnsignedGreaterThan, threads, 1);
     let first = b.ins().icmp_imm_u(IntCC::Equal, thread, 0);
-    let mut pending = b.ins().iconst(types::I8, 0);
-    for (kernel, &id) in program.kernels.iter().zip(kernels) {
+    let size = 8 * program.repeats.len().max(1) as u32;
+    let slot = b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, size, 3));
+    let steps = b.ins().stack_addr(types::I64, slot, 0);
+    let pending = b.declare_var(types::I8);
+    let none = b.ins().iconst(types::I8, 0);
+    b.def_var(pending, none);
+    let mut calls =
+        Calls { module, program, kernels, from, context, thread, threads, symbols, several, first, steps, pending };
+    calls.parts(b, &program.tree());
+    b.ins().return_(&[]);
+}
+
+/// The step function while it is written.
+struct Calls<'a> {
+    module: &'a mut JITModule,
+    program: &'a Program,
+    kernels: &'a [FuncId],
+    from: i64,
+    context: Value,
+    thread: Value,
+    threads: Value,
+    symbols: Vec<Option<Value>>,
+    several: Value,
+    first: Value,
+    /// Where the numbers of the steps of all repeats stand.
+    steps: Value,
+    /// Whether the last kernel was shared.
+    pending: Variable,
+}
+
+impl Calls<'_> {
+    fn parts(&mut self, b: &mut FunctionBuilder<'_>, parts: &[Part]) {
+        for part in parts {
+            match part {
+                Part::Kernel(number) => self.kernel(b, *number),
+                Part::Repeat(number, inner) => self.repeat(b, *number, inner),
+            }
+        }
+    }
+
+    fn repeat(&mut self, b: &mut FunctionBuilder<'_>, number: usize, inner: &[Part]) {
+        let repeat = &self.program.repeats[number];
+        let extent = match repeat.extent {
+            Extent::Fixed(n) => b.ins().iconst(types::I64, n as i64),
+            Extent::Sym(s) => match self.symbols[s as usize] {
+                Some(symbol) => symbol,
+                None => panic!("invariant broken: the step function loads every symbol"),
+            },
+        };
+        let [head, body, after] = [0; 3].map(|_| b.create_block());
+        let turn = b.append_block_param(head, types::I64);
+        let zero = b.ins().iconst(types::I64, 0);
+        b.ins().jump(head, &[BlockArg::Value(zero)]);
+        b.switch_to_block(head);
+        let more = b.ins().icmp(IntCC::UnsignedLessThan, turn, extent);
+        b.ins().brif(more, body, &[], after, &[]);
+        b.switch_to_block(body);
+        b.seal_block(body);
+        let place = if repeat.reverse {
+            let last = b.ins().iadd_imm_s(extent, -1);
+            b.ins().isub(last, turn)
+        } else {
+            turn
+        };
+        b.ins().store(memory(), place, self.steps, 8 * number as i32);
+        self.parts(b, inner);
+        let next = b.ins().iadd_imm_s(turn, 1);
+        b.ins().jump(head, &[BlockArg::Value(next)]);
+        b.seal_block(head);
+        b.switch_to_block(after);
+        b.seal_block(after);
+    }
+
+    fn kernel(&mut self, b: &mut FunctionBuilder<'_>, number: usize) {
+        let kernel = &self.program.kernels[number];
         let shared = match kernel::shared_loop(kernel) {
             Some(_) => {
-                let work = kernel::evaluate(b, &kernel::work(kernel), &symbols);
-                let enough = b.ins().icmp_imm_s(IntCC::SignedGreaterThan, work, from);
-                b.ins().band(enough, several)
+                let work = kernel::evaluate(b, &kernel::work(kernel), &self.symbols);
+                let enough = b.ins().icmp_imm_s(IntCC::SignedGreaterThan, work, self.from);
+                b.ins().band(enough, self.several)
             }
             None => b.ins().iconst(types::I8, 0),
         };
+        let pending = b.use_var(self.pending);
         let wait = b.ins().bor(shared, pending);
-        when(b, wait, |b| meet(b, module, context));
-        pending = shared;
-        let here = b.ins().bor(shared, first);
+        when(b, wait, |b| meet(b, self.module, self.context));
+        b.def_var(self.pending, shared);
+        let here = b.ins().bor(shared, self.first);
         let (zero, one) = (b.ins().iconst(types::I64, 0), b.ins().iconst(types::I64, 1));
-        let part = b.ins().select(shared, thread, zero);
-        let parts = b.ins().select(shared, threads, one);
-        let callee = module.declare_func_in_func(id, b.func);
+        let part = b.ins().select(shared, self.thread, zero);
+        let parts = b.ins().select(shared, self.threads, one);
+        let callee = self.module.declare_func_in_func(self.kernels[number], b.func);
         when(b, here, |b| {
-            b.ins().call(callee, &[context, part, parts]);
+            b.ins().call(callee, &[self.context, part, parts, self.steps]);
         });
     }
-    b.ins().return_(&[]);
 }
 
 fn when(b: &mut FunctionBuilder<'_>, condition: Value, write: impl FnOnce(&mut FunctionBuilder<'_>)) {

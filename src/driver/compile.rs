@@ -13,6 +13,7 @@ use crate::loops::{lower, prepack, schedule, verify};
 use crate::passes::fuse::{Fusion, fuse};
 use crate::passes::hoist::{StepScalars, hoist};
 use crate::passes::simplify::simplify;
+use crate::passes::spread::spread;
 
 /// A graph after each stage, and the loops that it became.
 pub struct Lowered {
@@ -28,6 +29,7 @@ pub fn fused(graph: &Graph) -> Result<(Graph, StepScalars, Fusion), Diagnostic> 
     let (hoisted, scalars) =
         hoist(graph).map_err(|n| *errors::unsupported(n.span, "a tensor that depends on the step"))?;
     let simple = simplify(&hoisted);
+    let simple = if simple.bodies.is_empty() { simple } else { simplify(&spread(&simple)) };
     let fusion = fuse(&simple);
     Ok((simple, scalars, fusion))
 }

@@ -84,16 +84,21 @@ fn one(session: &Session, run: &Run, stage: Stage) -> Result<String, Diagnostic>
     }
 }
 
-/// Each kernel with the nodes that it stores.
+/// Each kernel with the nodes that it stores; those of a loop's step are indented.
 fn fused(graph: &Graph, fusion: &Fusion) -> String {
     let mut out = String::new();
     for (i, group) in fusion.kernels.iter().enumerate() {
         match group {
-            Group::Compute { space, roots } => {
+            Group::Compute { space, roots, .. } => {
                 out.push_str(&format!("kernel {i} over [{}]\n", display_shape(space, &graph.symbols)));
                 for root in roots {
                     out.push_str(&format!("  {}\n", graph::print::node(graph, *root)));
                 }
+            }
+            Group::Repeat { body } => {
+                out.push_str(&format!("loop {i} of body {body}\n"));
+                let inner = fused(&graph.bodies[*body].graph, &fusion.bodies[*body]);
+                inner.lines().for_each(|line| out.push_str(&format!("  {line}\n")));
             }
             Group::Copy { value, to } => out.push_str(&format!("kernel {i} copies %{} to {to:?}\n", value.0)),
         }

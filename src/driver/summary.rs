@@ -10,7 +10,7 @@ use crate::base::shape::{display_shape, elements};
 use crate::base::{DType, Extent};
 use crate::check::Run;
 use crate::check::elaborate::Layer as Made;
-use crate::graph::{Graph, Node, Role};
+use crate::graph::{Graph, Role};
 use crate::loops::plan::plan;
 use crate::ops::{Index, Io, Kernel, Order, ReduceBody, ReduceKind, Scalar, ScalarOp, ScatterBody, Value};
 use crate::runtime::data::Errors;
@@ -57,7 +57,8 @@ fn row(session: &Session, graph: &Graph, layer: &Made, depth: usize) -> Layer {
     let call = session.sources.text(layer.span).split_whitespace().collect::<Vec<_>>().join(" ");
     let name = if call.chars().count() <= 40 && call.starts_with(&layer.name) { call } else { layer.name.clone() };
     let computed = |v: &u32| graph.inputs.iter().all(|i| i.value.0 != *v);
-    let nodes = layer.nodes.clone().filter(computed).filter_map(|v| graph.nodes.get(v as usize));
+    let there = |v: &u32| (*v as usize) < graph.nodes.len();
+    let nodes = layer.nodes.clone().filter(computed).filter(there).map(Value);
     Layer {
         name,
         depth,
@@ -75,8 +76,17 @@ fn count(shape: &[Extent], symbol: u64) -> u64 {
 
 /// The arithmetic of one example's result: scalar operations of the operator's formula, a multiplication with its addition
 /// as two. Inputs, constants and moves count nothing.
-fn flops(graph: &Graph, node: &Node) -> u64 {
-    let symbols = vec![1; graph.symbols.len()];
+fn flops(graph: &Graph, value: Value) -> u64 {
+    let (node, symbols) = (graph.node(value), vec![1; graph.symbols.len()]);
+    if let Some((number, _)) = graph.scan_of(value) {
+        let body = &graph.bodies[number];
+        if graph.first_scans()[number] != Some(value) {
+            return 0;
+        }
+        let computed = body.graph.values().filter(|&v| body.graph.input_of(v).is_none());
+        let step: u64 = computed.map(|v| flops(&body.graph, v)).fold(0, u64::saturating_add);
+        return step.saturating_mul(body.extent.bound(&symbols));
+    }
     let types: Vec<_> = node.args.iter().map(|v| &graph.nodes[v.0 as usize].ty).collect();
     let io = Io { attrs: &node.attrs, args: &node.args, arg_types: &types, out: Value(0), ty: &node.ty };
     let at: Vec<Index> = node.ty.shape.iter().map(|_| Index(0)).collect();

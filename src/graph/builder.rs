@@ -3,6 +3,7 @@
 //! In: operators' names, attributes and operands. Out: a graph. Invariant: a node that the operator's shape rule refuses
 //! is never added, so every graph that a builder finishes verifies.
 
+use super::body::{self, Body};
 use super::{Graph, Input, Node, Output, Role};
 use crate::base::{DType, Extent, Span, Type};
 use crate::ops::{Attr, Attrs, Emit, OpDef, Value, find};
@@ -75,6 +76,59 @@ impl Builder {
         Ok(self.push(Node { op, attrs, args: args.to_vec(), ty, span }))
     }
 
+    /// The body of a loop, which [`Builder::scan_result`] names by the number given back.
+    pub fn body(&mut self, body: Body) -> usize {
+        self.graph.bodies.push(body);
+        self.graph.bodies.len() - 1
+    }
+
+    /// One more row that each step of a loop stacks: a value of its body. Gives the number of the result.
+    pub fn extend_body(&mut self, body: usize, name: &str, value: Value) -> usize {
+        let body = &mut self.graph.bodies[body];
+        let outputs = &mut body.graph.outputs;
+        let found = outputs.iter().skip(body.carries).position(|o| o.value == value);
+        found.map(|place| place + body.carries).unwrap_or_else(|| {
+            outputs.push(Output { name: name.to_string(), value, target: None });
+            outputs.len() - 1
+        })
+    }
+
+    /// A result of the loop `body`, whose nodes all have these operands.
+    pub fn scan_result(&mut self, body: usize, result: usize, args: &[Value]) -> Value {
+        let mut all = self.graph.values();
+        if let Some(found) = all.find(|&v| self.graph.scan_of(v) == Some((body, result))) {
+            return found;
+        }
+        self.emit(scan_op().name(), body::attrs(body, result), args)
+    }
+
+    /// A loop, and all its results.
+    pub fn scan(&mut self, body: Body, args: &[Value]) -> Vec<Value> {
+        let results = body.graph.outputs.len();
+        let body = self.body(body);
+        (0..results).map(|result| self.scan_result(body, result, args)).collect()
+    }
+
+    /// A node that stands for a value of a loop's step until [`Builder::split_off`] takes it out again.
+    pub fn placeholder(&mut self, ty: Type) -> Value {
+        self.push(Node { op: input_op(), attrs: Attrs::none(), args: vec![], ty, span: self.span })
+    }
+
+    /// Takes out the nodes from `from` on, and the inputs among them.
+    pub fn split_off(&mut self, from: usize) -> (Vec<Node>, Vec<Input>) {
+        let kept = self.graph.inputs.partition_point(|i| (i.value.0 as usize) < from);
+        (self.graph.nodes.split_off(from), self.graph.inputs.split_off(kept))
+    }
+
+    /// Puts in a node that was taken out; its operands are values of this graph. An input comes with its entry.
+    pub fn again(&mut self, node: Node, input: Option<&Input>) -> Value {
+        let value = self.push(node);
+        if let Some(input) = input {
+            self.graph.inputs.push(Input { value, ..input.clone() });
+        }
+        value
+    }
+
     pub fn output(&mut self, name: impl Into<String>, value: Value, target: Option<usize>) {
         self.graph.outputs.push(Output { name: name.into(), value, target });
     }
@@ -115,6 +169,19 @@ pub fn input_op() -> &'static dyn OpDef {
     &crate::ops::sources::Input
 }
 
+/// The operator of nodes that stand for results of loops.
+pub fn scan_op() -> &'static dyn OpDef {
+    &crate::ops::scan::Scan
+}
+
+/// The symbols of a body are those of the graph around it, which may have more.
+pub(super) fn same_symbols(inner: &[String], outer: &[String]) -> Result<(), String> {
+    if outer.starts_with(inner) {
+        return Ok(());
+    }
+    Err(format!("the body has the symbols {inner:?}, but the graph around it {outer:?}"))
+}
+
 /// The attributes in the operator's order, or which one is unknown, missing or there twice.
 fn declared(op: &dyn OpDef, mut attrs: Attrs) -> Result<Attrs, String> {
     let mut sorted = Vec::new();
@@ -146,9 +213,19 @@ pub(super) fn infer(graph: &Graph, op: &dyn OpDef, attrs: &Attrs, args: &[Value]
         let symbols = graph.symbols.iter().enumerate().rev();
         symbols.fold(text, |text, (i, name)| text.replace(&format!("?{i}"), name))
     };
-    let ty = op.infer(attrs, &types).map_err(named)?;
+    let ty = if op.name() == scan_op().name() { scan_type(graph, attrs, &types) } else { op.infer(attrs, &types) };
+    let ty = ty.map_err(named)?;
     check_type(&ty, &graph.symbols)?;
     Ok(ty)
+}
+
+fn scan_type(graph: &Graph, attrs: &Attrs, types: &[&Type]) -> Result<Type, String> {
+    let (body, result) = (attrs.count("body", 0)?, attrs.count("result", 0)?);
+    let Some(found) = graph.bodies.get(body as usize) else {
+        return Err(format!("there is no body {body}: the graph has {}", graph.bodies.len()));
+    };
+    found.takes(types, &graph.symbols)?;
+    found.result(result as usize)
 }
 
 /// What a type must hold beside its operator's rule: symbols exist, no axis is empty, the fixed extents multiply to at most

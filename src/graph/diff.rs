@@ -79,11 +79,16 @@ impl<'a> Side<'a> {
     /// What a node says without its operands: type, operator, attributes, and an input's role and name.
     fn own(&self, value: Value) -> String {
         let text = show(self.graph, value);
-        let is_input = self.graph.input_of(value).is_some();
-        if is_input {
-            text
-        } else {
-            text.split(' ').filter(|word| !word.starts_with('%')).collect::<Vec<_>>().join(" ")
+        if self.graph.input_of(value).is_some() {
+            return text;
         }
+        let mut own = text.split(' ').filter(|word| !word.starts_with('%')).collect::<Vec<_>>().join(" ");
+        if let Some((number, _)) = self.graph.scan_of(value) {
+            // The number of a body is a number of this graph; what it does is what counts.
+            let body = &self.graph.bodies[number];
+            own = own.replace(&format!(" body={number} "), " ");
+            own += &format!(" {}\n{}", super::print::head(body, &self.graph.symbols), super::print(&body.graph));
+        }
+        own
     }
 }

@@ -3,12 +3,12 @@
 //! In: a verified graph, its inputs and the numbers behind its symbols. Out: the outputs. Invariant: every element comes from
 //! the operator's own formula; integers and truth values are held as f64 and stay exact.
 
-use super::Graph;
 use super::kernel::{Numbers, Operand, advance};
+use super::{Body, Graph};
 use crate::base::shape::elements;
 use crate::base::{DType, Type};
 use crate::ops::{Index, Io, Value};
-use ndarray::{ArrayD, IxDyn};
+use ndarray::{ArrayD, Axis, IxDyn};
 use std::collections::BTreeMap;
 
 /// The most elements that the interpreter holds in one value.
@@ -35,6 +35,7 @@ pub fn eval_values(
         return Err(format!("the graph has {} symbols, but {} numbers are given", graph.symbols.len(), symbols.len()));
     }
     let mut values: Vec<ArrayD<f64>> = Vec::with_capacity(graph.nodes.len());
+    let mut loops: Vec<Option<Vec<ArrayD<f64>>>> = vec![None; graph.bodies.len()];
     for value in graph.values() {
         let result = match graph.input_of(value) {
             Some(input) => {
@@ -43,11 +44,52 @@ pub fn eval_values(
                 check_input(&input.name, &input.ty, given, symbols)?;
                 given.as_standard_layout().into_owned()
             }
-            None => node(graph, value, &values, symbols)?,
+            None => match graph.scan_of(value) {
+                Some((body, result)) => {
+                    if loops[body].is_none() {
+                        let args: Vec<_> = graph.node(value).args.iter().map(|a| &values[a.0 as usize]).collect();
+                        let steps = scan(&graph.bodies[body], &args, symbols);
+                        loops[body] = Some(steps.map_err(|text| format!("%{} = scan: {text}", value.0))?);
+                    }
+                    loops[body].as_ref().map(|results| results[result].clone()).unwrap_or_default()
+                }
+                None => node(graph, value, &values, symbols)?,
+            },
         };
         values.push(result);
     }
     Ok(values)
+}
+
+/// All results of a loop, step by step.
+fn scan(body: &Body, args: &[&ArrayD<f64>], symbols: &[u64]) -> Result<Vec<ArrayD<f64>>, String> {
+    let inputs = &body.graph.inputs;
+    let sliced = body.carries..body.carries + body.slices;
+    let mut given: BTreeMap<String, ArrayD<f64>> =
+        inputs.iter().zip(args).map(|(input, arg)| (input.name.clone(), (*arg).clone())).collect();
+    let mut results = Vec::new();
+    for result in 0..body.graph.outputs.len() {
+        let shape: Vec<usize> = bound(&body.result(result)?, symbols).into_iter().map(|n| n as usize).collect();
+        results.push(ArrayD::zeros(IxDyn(&shape)));
+    }
+    let steps = body.extent.bound(symbols) as usize;
+    for step in 0..steps {
+        let step = if body.reverse { steps - 1 - step } else { step };
+        for i in sliced.clone() {
+            given.insert(inputs[i].name.clone(), args[i].index_axis(Axis(0), step).to_owned());
+        }
+        for (i, value) in eval(&body.graph, &given, symbols)?.into_iter().enumerate() {
+            if i < body.carries {
+                given.insert(inputs[i].name.clone(), value);
+            } else {
+                results[i].index_axis_mut(Axis(0), step).assign(&value);
+            }
+        }
+    }
+    for (result, input) in results.iter_mut().zip(inputs).take(body.carries) {
+        result.clone_from(&given[&input.name]);
+    }
+    Ok(results)
 }
 
 fn check_input(name: &str, ty: &Type, given: &ArrayD<f64>, symbols: &[u64]) -> Result<(), String> {

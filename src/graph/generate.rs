@@ -9,6 +9,8 @@ use crate::base::{DType, Extent, Shape, Span, Type};
 use crate::ops::scalar::random_word;
 use crate::ops::{Emit, Value, build};
 
+mod scan;
+
 const DIMS: [u64; 12] = [1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33];
 
 /// The most elements of a generated value, with this many in the batch.
@@ -118,7 +120,7 @@ impl Generator {
     }
 
     fn grow(&mut self) {
-        match self.below(14) {
+        match self.below(15) {
             0 | 1 => self.unary(),
             2 | 3 => self.binary(),
             4 => self.choose(),
@@ -129,6 +131,7 @@ impl Generator {
             10 => self.join(),
             11 => self.windows(),
             12 => self.rows(),
+            13 => self.scan(),
             _ => self.rare(),
         }
     }

@@ -3,6 +3,7 @@
 //! In: what `check` elaborates. Out: what the passes rewrite and `loops` lowers. Invariant: nodes stand in topological
 //! order (arguments before uses), and every type follows from the operator's shape rule (`verify` holds both).
 
+pub mod body;
 pub mod builder;
 pub mod verify;
 pub mod print;
@@ -13,6 +14,7 @@ pub mod sample;
 pub mod eval;
 mod kernel;
 
+pub use body::Body;
 pub use builder::Builder;
 pub use diff::diff;
 pub use eval::eval;
@@ -32,6 +34,8 @@ pub struct Graph {
     /// The names behind `Extent::Sym`: `B` the batch, `N` the rows of the data set, …
     pub symbols: Vec<String>,
     pub inputs: Vec<Input>,
+    /// What the loops do in each step; scan nodes name them by number.
+    pub bodies: Vec<Body>,
     pub nodes: Vec<Node>,
     pub outputs: Vec<Output>,
 }

@@ -4,25 +4,47 @@
 //! returns verifies.
 
 use super::builder::check_type;
-use super::{Builder, Graph, Role, verify};
+use super::{Body, Builder, Graph, Role, verify};
 use crate::base::{DType, Extent, Shape, Span, Type};
 use crate::ops::{Attr, Attrs, Value, find};
 
+type Lines<'a> = std::iter::Peekable<std::vec::IntoIter<(usize, &'a str)>>;
+
+/// The deepest loop in a loop that is read.
+const MAX_NESTED: usize = 16;
+
 /// The graph of this text. Empty lines and lines that begin with `//` are passed over.
 pub fn parse(text: &str) -> Result<Graph, String> {
-    let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with("//"));
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with("//"));
+    let graph = graph(&mut lines.collect::<Vec<_>>().into_iter().peekable(), 0)?;
+    verify(&graph)?;
+    Ok(graph)
+}
+
+/// The lines that are indented to `depth` bodies, up to the first that is not.
+fn graph(lines: &mut Lines<'_>, depth: usize) -> Result<Graph, String> {
+    if depth > MAX_NESTED {
+        return Err(format!("bodies stand at most {MAX_NESTED} deep in each other"));
+    }
+    let margin = "  ".repeat(depth);
     let Some((number, head)) = lines.next() else {
         return Err("line 1: a graph begins with `graph \"name\" ()`".into());
     };
-    let mut b = parse_head(head).map_err(|e| format!("line {}: {e}", number + 1))?;
-    for (number, line) in lines {
-        let mut cursor = Cursor { rest: line };
+    let at = |number: usize| move |e: String| format!("line {}: {e}", number + 1);
+    let mut b = parse_head(head.strip_prefix(&margin).unwrap_or(head)).map_err(at(number))?;
+    while let Some((number, line)) = lines.next_if(|(_, line)| line.starts_with(&margin)) {
+        let mut cursor = Cursor { rest: &line[margin.len()..] };
+        if cursor.eat("body ") {
+            let mut body = cursor.body(b.graph()).map_err(at(number))?;
+            body.graph = graph(lines, depth + 1)?;
+            body.verify(&b.graph().symbols).map_err(at(number))?;
+            b.body(body);
+            continue;
+        }
         let parsed = if cursor.eat("output ") { output(&mut b, &mut cursor) } else { node(&mut b, &mut cursor) };
-        parsed.map_err(|e| format!("line {}: {e}", number + 1))?;
+        parsed.map_err(at(number))?;
     }
-    let graph = b.finish();
-    verify(&graph)?;
-    Ok(graph)
+    Ok(b.finish())
 }
 
 fn parse_head(line: &str) -> Result<Builder, String> {
@@ -142,6 +164,31 @@ impl<'a> Cursor<'a> {
         self.expect("%")?;
         let digits = self.take("a number", |c| c.is_ascii_digit())?;
         digits.parse().map(Value).map_err(|_| format!("%{digits} is no value"))
+    }
+
+    /// `0: 12 backward, 2 carries, 3 slices`
+    fn body(&mut self, graph: &Graph) -> Result<Body, String> {
+        let (number, next) = (self.word()?, graph.bodies.len());
+        if number != next.to_string() {
+            return Err(format!("the body is {number}, but bodies are numbered in order and {next} is next"));
+        }
+        self.expect(": ")?;
+        let extent = self.shape(" ", &graph.symbols)?;
+        let [extent] = extent[..] else { return Err("a body has one number of steps".to_string()) };
+        let reverse = self.eat("backward");
+        if !reverse {
+            self.expect("forward")?;
+        }
+        let mut count = |before: &str, after: &str| {
+            self.expect(before)?;
+            let digits = self.word()?;
+            let count = digits.parse().map_err(|_| format!("`{digits}` is no count"))?;
+            self.expect(after)?;
+            Ok::<usize, String>(count)
+        };
+        let (carries, slices) = (count(", ", " carries")?, count(", ", " slices")?);
+        self.end()?;
+        Ok(Body { extent, reverse, carries, slices, graph: Graph::default() })
     }
 
     /// A text in quotes, with the escapes of Rust.

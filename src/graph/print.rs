@@ -3,13 +3,17 @@
 //! In: a graph. Out: a line per node and output, in order. Invariant: the text says everything but the spans, and
 //! [`super::parse`] reads it back.
 
-use super::{Graph, Node};
+use super::{Body, Graph, Node};
 use crate::base::shape::display_shape;
 use crate::ops::{Attr, Value};
 
-/// `graph "mlp" (B)`, then `%3: f32[B, 512] = contract %0 %1 axes="bd,od->bo"`, then `output "loss" = %7`.
+/// `graph "mlp" (B)`, the bodies of loops, indented, then `%3: f32[B, 512] = contract %0 %1 axes="bd,od->bo"`, then `output "loss" = %7`.
 pub fn print(graph: &Graph) -> String {
     let mut text = format!("graph {:?} ({})\n", graph.name, graph.symbols.join(", "));
+    for (number, body) in graph.bodies.iter().enumerate() {
+        text.push_str(&format!("body {number}: {}\n", head(body, &graph.symbols)));
+        print(&body.graph).lines().for_each(|line| text.push_str(&format!("  {line}\n")));
+    }
     for value in graph.values() {
         text.push_str(&format!("%{}: {}\n", value.0, node(graph, value)));
     }
@@ -19,6 +23,12 @@ pub fn print(graph: &Graph) -> String {
         text.push_str(&format!("output {:?} = %{}{target}\n", output.name, output.value.0));
     }
     text
+}
+
+/// `12 backward, 2 carries, 3 slices`
+pub(super) fn head(body: &Body, symbols: &[String]) -> String {
+    let way = if body.reverse { "backward" } else { "forward" };
+    format!("{} {way}, {} carries, {} slices", display_shape(&[body.extent], symbols), body.carries, body.slices)
 }
 
 /// `f32[B, 512] = contract %0 %1 axes="bd,od->bo"`

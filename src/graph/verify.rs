@@ -10,12 +10,16 @@ use std::collections::BTreeSet;
 
 /// Arguments stand before uses; types follow from the operators' rules; inputs, outputs and targets fit each other.
 pub fn verify(graph: &Graph) -> Result<(), String> {
+    for (i, body) in graph.bodies.iter().enumerate() {
+        body.verify(&graph.symbols).map_err(|text| format!("body {i}: {text}"))?;
+    }
     let inputs: BTreeSet<Value> = graph.inputs.iter().map(|i| i.value).collect();
     for (i, node) in graph.nodes.iter().enumerate() {
         let at = |text: String| format!("%{i} = {}: {text}", node.op.name());
         verify_node(graph, Value(i as u32), node, &inputs).map_err(at)?;
     }
     verify_symbols(graph)?;
+    verify_scans(graph)?;
     verify_inputs(graph)?;
     verify_outputs(graph)
 }
@@ -53,6 +57,22 @@ fn verify_symbols(graph: &Graph) -> Result<(), String> {
     for (i, symbol) in graph.symbols.iter().enumerate() {
         if !word(symbol) || graph.symbols[..i].contains(symbol) {
             return Err(format!("symbols are words and differ from one another, but `{symbol}` does not hold to it"));
+        }
+    }
+    Ok(())
+}
+
+/// All nodes of a body are one loop, so they have the same operands; each result has one node.
+fn verify_scans(graph: &Graph) -> Result<(), String> {
+    let (first, mut seen) = (graph.first_scans(), BTreeSet::new());
+    for value in graph.values() {
+        let Some((body, result)) = graph.scan_of(value) else { continue };
+        if !seen.insert((body, result)) {
+            return Err(format!("%{} is a second node of result {result} of body {body}", value.0));
+        }
+        let Some(first) = first[body] else { continue };
+        if graph.node(value).args != graph.node(first).args {
+            return Err(format!("%{} and %{} are one loop, but their operands differ", first.0, value.0));
         }
     }
     Ok(())

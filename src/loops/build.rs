@@ -22,6 +22,7 @@ pub struct Builder {
     blocks: Vec<Vec<Stmt>>,
     open: Vec<Var>,
     known: HashMap<Vec<u64>, Val>,
+    steps: Vec<Step>,
 }
 
 /// Inner blocks that wait while something is computed in an outer one.
@@ -38,7 +39,7 @@ impl Builder {
     pub fn finish(mut self, name: String) -> Kernel {
         assert!(self.blocks.len() == 1, "invariant broken: every loop is closed before its kernel is finished");
         let body = self.blocks.pop().unwrap_or_default();
-        Kernel { name, insts: self.insts, vars: self.vars.len() as u32, body }
+        Kernel { name, insts: self.insts, vars: self.vars.len() as u32, steps: self.steps, body }
     }
 
     pub fn inst(&self, val: Val) -> &Inst {
@@ -80,6 +81,14 @@ impl Builder {
         self.blocks.push(vec![]);
         self.vars.push((extent, self.blocks.len() - 1));
         self.open.push(var);
+        var
+    }
+
+    /// The number of the step of a repeat around the kernel.
+    pub fn step(&mut self, repeat: u32, extent: Extent) -> Var {
+        let var = Var(self.vars.len() as u32);
+        self.vars.push((extent, 0));
+        self.steps.push(Step { var, repeat, extent });
         var
     }
 

@@ -48,14 +48,15 @@ pub struct Cost {
 
 /// The costs of all kernels, in order.
 pub fn costs(program: &Program) -> Vec<Cost> {
-    program.kernels.iter().map(|kernel| cost(program, kernel)).collect()
+    program.kernels.iter().enumerate().map(|(number, kernel)| cost(program, number, kernel)).collect()
 }
 
-fn cost(program: &Program, kernel: &Kernel) -> Cost {
+fn cost(program: &Program, number: usize, kernel: &Kernel) -> Cost {
+    let steps: Vec<Extent> = program.around(number).into_iter().map(|r| program.repeats[r].extent).collect();
     let mut walk = Walk {
         program,
         kernel,
-        extents: vec![],
+        extents: steps.clone(),
         read: BTreeSet::new(),
         written: BTreeSet::new(),
         cost: Cost::default(),
@@ -65,7 +66,9 @@ fn cost(program: &Program, kernel: &Kernel) -> Cost {
     for (buffers, count) in [(read, &mut cost.read), (written, &mut cost.written)] {
         for id in buffers {
             let buffer = &program.buffers[id.0 as usize];
-            count.add(&buffer.shape, element_bytes(buffer.dtype));
+            // Of a stack, each step takes its own part; any other buffer is gone through at each step.
+            let again = if kernel.steps.is_empty() { steps.as_slice() } else { &[] };
+            count.add(&[again, &buffer.shape].concat(), element_bytes(buffer.dtype));
         }
     }
     cost

@@ -6,6 +6,7 @@
 
 use super::intrinsics;
 use super::ir::*;
+use super::tree::Part;
 use super::verify;
 use crate::base::{DType, shape};
 use crate::ops::{LANES, ReduceKind, ScalarOp, number};
@@ -28,20 +29,41 @@ pub fn words(dtype: DType) -> usize {
 /// Runs all kernels. An index from data that leaves its buffer is an error.
 pub fn eval(program: &Program, buffers: &mut [Vec<u32>], symbols: &[u64]) -> Result<(), String> {
     let strides: Vec<Vec<i64>> = program.buffers.iter().map(|b| strides(b, symbols)).collect();
-    for kernel in &program.kernels {
-        let mut run = Run {
-            program,
-            kernel,
-            types: verify::types(program, kernel),
-            strides: &strides,
-            buffers,
-            symbols,
-            values: vec![0; kernel.insts.len()],
-            vars: vec![0; kernel.vars as usize],
-        };
-        run.block(&kernel.body).map_err(|e| format!("kernel `{}`: {e}", kernel.name))?;
+    let mut steps = vec![0i64; program.repeats.len()];
+    for part in program.tree() {
+        run(program, &part, &strides, buffers, symbols, &mut steps)?;
     }
     Ok(())
+}
+
+fn run(
+    program: &Program,
+    part: &Part,
+    strides: &[Vec<i64>],
+    buffers: &mut [Vec<u32>],
+    symbols: &[u64],
+    steps: &mut [i64],
+) -> Result<(), String> {
+    match part {
+        Part::Repeat(number, parts) => {
+            let repeat = &program.repeats[*number];
+            let extent = repeat.extent.bound(symbols) as i64;
+            for i in 0..extent {
+                steps[*number] = if repeat.reverse { extent - 1 - i } else { i };
+                parts.iter().try_for_each(|part| run(program, part, strides, buffers, symbols, steps))?;
+            }
+            Ok(())
+        }
+        Part::Kernel(number) => {
+            let kernel = &program.kernels[*number];
+            let mut vars = vec![0; kernel.vars as usize];
+            kernel.steps.iter().for_each(|step| vars[step.var.0 as usize] = steps[step.repeat as usize]);
+            let types = verify::types(program, kernel);
+            let values = vec![0; kernel.insts.len()];
+            let mut run = Run { program, kernel, types, strides, buffers, symbols, values, vars };
+            run.block(&kernel.body).map_err(|e| format!("kernel `{}`: {e}", kernel.name))
+        }
+    }
 }
 
 fn strides(buffer: &Buffer, symbols: &[u64]) -> Vec<i64> {

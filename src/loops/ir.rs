@@ -14,6 +14,25 @@ pub struct Program {
     pub symbols: Vec<String>,
     pub buffers: Vec<Buffer>,
     pub kernels: Vec<Kernel>,
+    /// Runs of kernels that are repeated; of two, one lies in the other or they are apart.
+    pub repeats: Vec<Repeat>,
+}
+
+/// The kernels of `kernels` run once for each of `extent` steps.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Repeat {
+    pub extent: Extent,
+    /// From the last step to the first.
+    pub reverse: bool,
+    pub kernels: std::ops::Range<u32>,
+}
+
+/// A variable of a kernel that is no loop of its own: the number of the step of a repeat around it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    pub var: Var,
+    pub repeat: u32,
+    pub extent: Extent,
 }
 
 /// Who owns the memory of a buffer.
@@ -51,8 +70,9 @@ pub struct Kernel {
     pub name: String,
     /// Instruction `i` defines `Val(i)`; `body` says where it stands.
     pub insts: Vec<Inst>,
-    /// The number of loop variables.
+    /// The number of variables: steps and loops.
     pub vars: u32,
+    pub steps: Vec<Step>,
     pub body: Vec<Stmt>,
 }
 

@@ -6,8 +6,10 @@
 
 pub mod intrinsics;
 pub mod ir;
+pub mod tree;
 pub mod range;
 pub mod build;
+mod formula;
 pub mod lower;
 pub mod plan;
 pub mod verify;

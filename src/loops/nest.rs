@@ -43,6 +43,7 @@ impl Nest {
         let place = |kernel: &Kernel, val: Val, depths: &mut Vec<usize>, blocks: &mut Vec<Vec<Stmt>>| {
             let depth_of = |term: Term| match term {
                 Term::Val(v) => depths[v.0 as usize].min(full),
+                Term::Var(v) if kernel.steps.iter().any(|s| s.var == v) => 0,
                 Term::Var(v) => self.axes.iter().position(|a| a.var == v).map_or(full, |p| p + 1),
             };
             let depth = kernel.insts[val.0 as usize].reads().into_iter().map(depth_of).max().unwrap_or(0);

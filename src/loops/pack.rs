@@ -32,11 +32,19 @@ impl Packed {
     }
 }
 
+impl Packed {
+    /// Forgets the copies of these buffers.
+    pub fn forget(&mut self, written: &dyn Fn(BufferId) -> bool) {
+        self.0.retain(|_, (source, _)| !written(*source));
+    }
+}
+
 /// Whether reading a copy is worth making it.
 pub fn pays(program: &Program, kernel: &Kernel, found: &Contraction) -> bool {
     let Inst::Load { buffer, at, mask: None } = &kernel.insts[found.operand.0 as usize] else { return false };
     let buffer = &program.buffers[buffer.0 as usize];
-    if at.iter().any(|i| i.terms.iter().any(|(_, t)| matches!(t, Term::Val(_)))) {
+    let step = |t: &Term| matches!(t, Term::Var(v) if kernel.steps.iter().any(|s| s.var == *v));
+    if at.iter().any(|i| i.terms.iter().any(|(_, t)| matches!(t, Term::Val(_)) || step(t))) {
         return false;
     }
     let axes = axes_of(kernel, found);

@@ -66,6 +66,9 @@ struct Reader {
     program: Program,
 }
 
+/// The deepest repeat in a repeat that is read.
+const MAX_REPEATS: usize = 64;
+
 type Read<T> = Result<T, String>;
 
 impl Reader {
@@ -123,11 +126,51 @@ impl Reader {
             self.program.buffers.push(buffer);
         }
         while self.next < self.tokens.len() {
+            self.part(0)?;
+        }
+        Ok(())
+    }
+
+    /// A kernel, or a repeat with its parts; `depth` repeats stand around it.
+    fn part(&mut self, depth: usize) -> Read<()> {
+        if !self.found("repeat") {
             self.expect("kernel")?;
             let mut kernel = Kernel { name: self.word()?, ..Kernel::default() };
+            while self.found("step") {
+                let var = Var(self.numbered('i')?);
+                self.expect("=")?;
+                let repeat: u32 = self.number()?;
+                let around = self.program.repeats.get(repeat as usize);
+                let extent = around.map(|r| r.extent).ok_or_else(|| format!("there is no repeat {repeat} around"))?;
+                kernel.vars = kernel.vars.max(var.0.saturating_add(1));
+                kernel.steps.push(Step { var, repeat, extent });
+            }
             kernel.body = self.block(&mut kernel)?;
             self.program.kernels.push(kernel);
+            return Ok(());
         }
+        if depth > MAX_REPEATS {
+            return Err(format!("repeats stand at most {MAX_REPEATS} deep in each other"));
+        }
+        let (number, begin): (usize, _) = (self.number()?, self.program.kernels.len() as u32);
+        if number > self.program.repeats.len() + MAX_REPEATS {
+            return Err(format!("the repeat {number} comes too early"));
+        }
+        self.expect("<")?;
+        let extent = self.extent()?;
+        let reverse = self.found("backward");
+        if !reverse {
+            self.expect("forward")?;
+        }
+        if self.program.repeats.len() <= number {
+            self.program.repeats.resize(number + 1, Repeat::default());
+        }
+        self.program.repeats[number] = Repeat { extent, reverse, kernels: begin..begin };
+        self.expect("{")?;
+        while !self.found("}") {
+            self.part(depth + 1)?;
+        }
+        self.program.repeats[number].kernels.end = self.program.kernels.len() as u32;
         Ok(())
     }
 

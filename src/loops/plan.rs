@@ -72,7 +72,8 @@ fn too_large(buffer: &Buffer) -> Diagnostic {
         .note("a size in bytes does not fit 62 bits; make the batch or the layer smaller")
 }
 
-/// Writes into every arena buffer the first and last kernel that touches it.
+/// Writes into every arena buffer the first and last kernel that touches it. What lives from one step of a repeat to the
+/// next lives through the whole repeat.
 pub fn set_lifetimes(program: &mut Program) {
     let mut lives: Vec<Option<(u32, u32)>> = vec![None; program.buffers.len()];
     for (number, kernel) in program.kernels.iter().enumerate() {
@@ -81,11 +82,40 @@ pub fn set_lifetimes(program: &mut Program) {
             life.1 = number as u32;
         });
     }
+    let mut repeats: Vec<&Repeat> = program.repeats.iter().filter(|r| !r.kernels.is_empty()).collect();
+    repeats.sort_by_key(|r| r.kernels.len());
+    for (number, life) in lives.iter_mut().enumerate() {
+        let Some((first, last)) = life else { continue };
+        for repeat in &repeats {
+            let (begin, end) = (repeat.kernels.start, repeat.kernels.end - 1);
+            if *last < begin || *first > end {
+                continue;
+            }
+            let inside = *first >= begin && *last <= end;
+            if !inside || !fresh(&program.kernels[*first as usize], BufferId(number as u32)) {
+                (*first, *last) = ((*first).min(begin), (*last).max(end));
+            }
+        }
+    }
     for (buffer, life) in program.buffers.iter_mut().zip(lives) {
         if let (Home::Arena { first, last }, Some(life)) = (&mut buffer.home, life) {
             (*first, *last) = life;
         }
     }
+}
+
+/// Whether the kernel writes all of the buffer anew: it does not read it, and no address depends on a step.
+fn fresh(kernel: &Kernel, buffer: BufferId) -> bool {
+    let reads = |inst: &Inst| matches!(inst, Inst::Load { buffer: b, .. } if *b == buffer);
+    let mut whole = !kernel.insts.iter().any(reads);
+    kernel.for_each_stmt(&mut |stmt| {
+        if let Stmt::Store { buffer: b, at, .. } = stmt
+            && *b == buffer
+        {
+            whole &= kernel.steps.iter().all(|s| at.iter().all(|i| i.factor(Term::Var(s.var)) == 0));
+        }
+    });
+    whole
 }
 
 impl Kernel {

@@ -13,17 +13,27 @@ pub fn split(program: &Program, constant: &dyn Fn(&Buffer) -> bool) -> (Program,
     let mut known: Vec<bool> = program.buffers.iter().map(|b| outside(b) && constant(b)).collect();
     let (mut first, mut rest) = (program.clone(), program.clone());
     first.kernels.clear();
+    first.repeats.clear();
     rest.kernels.clear();
+    let mut moved = vec![];
     for kernel in &program.kernels {
         let (loads, stores) = accesses(kernel);
         let fixed = |b: &BufferId| program.buffers[b.0 as usize].shape.iter().all(|e| e.fixed().is_some());
-        let private = stores.iter().all(|b| !outside(&program.buffers[b.0 as usize]) && fixed(b));
+        let once = |b: &BufferId| program.kernels.iter().filter(|k| accesses(k).1.contains(b)).count() == 1;
+        let private = stores.iter().all(|b| !outside(&program.buffers[b.0 as usize]) && fixed(b) && once(b));
+        let private = private && kernel.steps.is_empty();
         if private && loads.iter().all(|b| known[b.0 as usize]) {
             stores.iter().for_each(|b| known[b.0 as usize] = true);
             first.kernels.push(kernel.clone());
+            moved.push(true);
         } else {
+            moved.push(false);
             rest.kernels.push(kernel.clone());
         }
+    }
+    for repeat in &mut rest.repeats {
+        let stay = |to: u32| moved[..to as usize].iter().filter(|m| !**m).count() as u32;
+        repeat.kernels = stay(repeat.kernels.start)..stay(repeat.kernels.end);
     }
     for (i, known) in known.into_iter().enumerate() {
         if known {

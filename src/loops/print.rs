@@ -3,6 +3,7 @@
 //! In: a program. Out: text that [`super::parse::parse`] reads back exactly. Invariant: equal programs have equal texts.
 
 use super::ir::*;
+use super::tree::Part;
 use crate::base::shape::display_shape;
 use crate::base::{Extent, Shape};
 use crate::ops::ReduceKind;
@@ -53,10 +54,33 @@ impl Printer<'_> {
                 Home::Arena { first, last } => writeln!(self.out, "arena {first} {last}")?,
             }
         }
-        for kernel in &self.program.kernels {
-            writeln!(self.out, "\nkernel {} {{", quoted(&kernel.name))?;
-            self.block(kernel, &kernel.body, 1)?;
-            writeln!(self.out, "}}")?;
+        self.parts(&self.program.tree(), 0)
+    }
+
+    /// Kernels, and repeats around them.
+    fn parts(&mut self, parts: &[Part], depth: usize) -> fmt::Result {
+        let margin = "  ".repeat(depth);
+        for part in parts {
+            match part {
+                Part::Repeat(number, inner) => {
+                    let repeat = &self.program.repeats[*number];
+                    let way = if repeat.reverse { "backward" } else { "forward" };
+                    let extent = self.extent(repeat.extent);
+                    writeln!(self.out, "\n{margin}repeat {number} < {extent} {way} {{")?;
+                    self.parts(inner, depth + 1)?;
+                    writeln!(self.out, "{margin}}}")?;
+                }
+                Part::Kernel(number) => {
+                    let kernel = &self.program.kernels[*number];
+                    write!(self.out, "\n{margin}kernel {} ", quoted(&kernel.name))?;
+                    for step in &kernel.steps {
+                        write!(self.out, "step i{} = {} ", step.var.0, step.repeat)?;
+                    }
+                    writeln!(self.out, "{{")?;
+                    self.block(kernel, &kernel.body, depth + 1)?;
+                    writeln!(self.out, "{margin}}}")?;
+                }
+            }
         }
         Ok(())
     }

@@ -84,6 +84,11 @@ pub fn tidy(kernel: &mut Kernel) {
     prune(&mut body, &live);
     let mut order =
         Order { vals: vec![None; kernel.insts.len()], vars: vec![None; kernel.vars as usize], list: vec![] };
+    kernel.steps.retain(|step| reads(&kernel.insts, &body, &live, step.var));
+    for (number, step) in kernel.steps.iter_mut().enumerate() {
+        order.vars[step.var.0 as usize] = Some(number as u32);
+        step.var = Var(number as u32);
+    }
     order.block(&body);
     let (vals, vars) = (order.vals, order.vars);
     let val = |v: Val| match vals[v.0 as usize] {
@@ -105,6 +110,17 @@ pub fn tidy(kernel: &mut Kernel) {
     renumber(&mut body, &val, &|v| Var(vars[v.0 as usize].unwrap_or(v.0)), &mut replace);
     kernel.vars = vars.iter().filter(|v| v.is_some()).count() as u32;
     (kernel.insts, kernel.body) = (insts, body);
+}
+
+/// Whether what is live reads a variable.
+fn reads(insts: &[Inst], body: &[Stmt], live: &[bool], var: Var) -> bool {
+    let inside = |index: &Affine| index.factor(Term::Var(var)) != 0;
+    let stored = |stmt: &Stmt| match stmt {
+        Stmt::Let(_) => false,
+        Stmt::Store { at, .. } => at.iter().any(inside),
+        Stmt::Loop(inner) => reads(&[], &inner.body, live, var),
+    };
+    insts.iter().zip(live).any(|(inst, live)| *live && inst.indices().iter().any(inside)) || body.iter().any(stored)
 }
 
 fn live_values(kernel: &Kernel) -> Vec<bool> {

@@ -9,7 +9,7 @@ use super::nest::{Axis, Nest, stride};
 use super::rewrite::{substitute, tidy};
 use super::{pack, plan};
 use crate::base::Extent;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Lanes of an elementwise loop: two 256-bit registers.
 const WIDE: u8 = 16;
@@ -25,7 +25,19 @@ const LONG: u64 = 8192;
 
 pub fn schedule(program: &mut Program) {
     let mut packed = pack::Packed::default();
-    for mut kernel in std::mem::take(&mut program.kernels) {
+    let kernels = std::mem::take(&mut program.kernels);
+    let written: Vec<BTreeSet<BufferId>> = kernels.iter().map(writes).collect();
+    // Each kernel with its place among the old ones: the old one that it stands before, and in how many repeats.
+    let mut placed: Vec<(usize, usize, Kernel)> = vec![];
+    for (number, mut kernel) in kernels.into_iter().enumerate() {
+        let around = program.around(number);
+        for &repeat in &around {
+            let range = program.repeats[repeat].kernels.clone();
+            // What is copied must be so at each step: of what the steps write, only within a step.
+            if range.start as usize == number || range.end as usize == number + 1 {
+                packed.forget(&|b| range.clone().any(|k| written[k as usize].contains(&b)));
+            }
+        }
         match find(program, &kernel) {
             Some(found) => contract(program, &mut kernel, found, &mut packed),
             None => {
@@ -35,9 +47,53 @@ pub fn schedule(program: &mut Program) {
         }
         tidy(&mut kernel);
         packed.wrote(&kernel);
-        program.kernels.push(kernel);
+        for copy in std::mem::take(&mut program.kernels) {
+            let (at, depth) = before(program, &around, &written, &copy, number);
+            placed.push((at, depth, copy));
+        }
+        placed.push((number, usize::MAX, kernel));
     }
+    placed.sort_by_key(|&(number, depth, _)| (number, depth));
+    let renumbered =
+        |number: usize, depth: usize| placed.iter().filter(|p| (p.0, p.1) < (number, depth)).count() as u32;
+    let mut ranges = vec![];
+    for (r, repeat) in program.repeats.iter().enumerate() {
+        let (start, end) = (repeat.kernels.start as usize, repeat.kernels.end as usize);
+        let inside = program.around(start).iter().position(|&a| a == r).map_or(0, |depth| depth + 1);
+        let start = renumbered(start, inside);
+        ranges.push(start..renumbered(end, 0).max(start));
+    }
+    program.repeats.iter_mut().zip(ranges).for_each(|(repeat, range)| repeat.kernels = range);
+    program.kernels = placed.into_iter().map(|(_, _, kernel)| kernel).collect();
     plan::set_lifetimes(program);
+}
+
+fn writes(kernel: &Kernel) -> BTreeSet<BufferId> {
+    let mut out = BTreeSet::new();
+    kernel.for_each_stmt(&mut |stmt| {
+        if let Stmt::Store { buffer, .. } = stmt {
+            out.insert(*buffer);
+        }
+    });
+    out
+}
+
+/// The place of a copy that the kernel `number` reads: before the outermost repeat whose steps do not write its source.
+fn before(
+    program: &Program,
+    around: &[usize],
+    written: &[BTreeSet<BufferId>],
+    copy: &Kernel,
+    number: usize,
+) -> (usize, usize) {
+    let reads = |b: BufferId| copy.insts.iter().any(|i| matches!(i, Inst::Load { buffer, .. } if *buffer == b));
+    for (depth, &repeat) in around.iter().enumerate() {
+        let range = program.repeats[repeat].kernels.clone();
+        if !range.clone().any(|k| written[k as usize].iter().any(|&b| reads(b))) {
+            return (range.start as usize, depth);
+        }
+    }
+    (number, around.len())
 }
 
 /// The contraction's columns innermost, around the sum; `jam` rows side by side around them.

@@ -17,7 +17,24 @@ pub fn verify(program: &Program) -> Result<(), String> {
             return Err(format!("two buffers are called `{}`", buffer.name));
         }
     }
-    for kernel in &program.kernels {
+    for (number, repeat) in program.repeats.iter().enumerate() {
+        let range = &repeat.kernels;
+        let crosses = |other: &Repeat| {
+            let o = &other.kernels;
+            o.start < range.start && range.start < o.end && o.end < range.end
+        };
+        if range.start > range.end || range.end as usize > program.kernels.len() || program.repeats.iter().any(crosses)
+        {
+            return Err(format!("repeat {number} over the kernels {range:?} crosses another or the end"));
+        }
+    }
+    for (number, kernel) in program.kernels.iter().enumerate() {
+        for step in &kernel.steps {
+            let repeat = program.repeats.get(step.repeat as usize);
+            if !repeat.is_some_and(|r| r.kernels.contains(&(number as u32)) && r.extent == step.extent) {
+                return Err(format!("kernel `{}` counts the steps of a repeat that is not around it", kernel.name));
+            }
+        }
         let mut check = Check::new(program, kernel);
         check.block(&kernel.body).map_err(|e| format!("kernel `{}`: {e}", kernel.name))?;
     }
@@ -50,14 +67,18 @@ type Checked<T> = Result<T, String>;
 impl<'a> Check<'a> {
     fn new(program: &'a Program, kernel: &'a Kernel) -> Check<'a> {
         let (values, vars) = (kernel.insts.len(), kernel.vars as usize);
+        let (mut open, mut used) = (vec![None; vars], vec![false; vars]);
+        for step in kernel.steps.iter().filter(|s| (s.var.0 as usize) < vars) {
+            (open[step.var.0 as usize], used[step.var.0 as usize]) = (Some(step.extent), true);
+        }
         Check {
             program,
             kernel,
             types: vec![None; values],
             visible: vec![false; values],
             ranges: vec![Range::default(); values],
-            open: vec![None; vars],
-            used: vec![false; vars],
+            open,
+            used,
         }
     }
 

@@ -16,6 +16,8 @@ pub mod windows;
 pub mod reductions;
 pub mod contract;
 pub mod rows;
+pub mod scan;
+pub mod steps;
 pub mod rewrite;
 mod table;
 

@@ -24,33 +24,47 @@ pub struct NotDifferentiable {
 }
 
 /// The gradients of the sum of the elements of `loss`. The graph gets new nodes, which carry the span of the node whose
-/// rule made them; nothing else changes.
+/// rule made them; loops get results that their gradients need; nothing else changes.
 pub fn differentiate(b: &mut Builder, loss: Value, wrt: &[Value]) -> Result<Gradients, NotDifferentiable> {
-    let span = b.span();
-    let depends = dependents(b, wrt);
-    let count = loss.0 as usize + 1;
-    let mut walk = Walk { grads: vec![None; count], indirect: vec![false; count], blocked: vec![None; count] };
-    if depends.get(loss.0 as usize) == Some(&true) && b.ty(loss).dtype == DType::F32 {
-        walk.grads[loss.0 as usize] = Some(build::constant_like(b, 1.0, loss));
-    }
-    for place in (0..count).rev().filter(|&place| depends[place]) {
-        walk.visit(b, Value(place as u32), &depends);
-    }
-    b.set_span(span);
-    let blocked = |value: &Value| walk.blocked.get(value.0 as usize).copied().flatten();
-    if let Some(node) = wrt.iter().find_map(blocked) {
-        let found = b.graph().node(node);
-        return Err(NotDifferentiable { node, op: found.op.name(), span: found.span });
-    }
+    let seeds = match b.ty(loss).dtype {
+        DType::F32 => vec![(loss, build::constant_like(b, 1.0, loss))],
+        _ => vec![],
+    };
+    let found = pull(b, &seeds, wrt)?;
     let mut result = Gradients { values: vec![], unreached: vec![] };
-    for (i, &value) in wrt.iter().enumerate() {
-        let found = walk.grads.get(value.0 as usize).copied().flatten();
+    for (i, (&value, found)) in wrt.iter().zip(found).enumerate() {
         if found.is_none() {
             result.unreached.push(i);
         }
         result.values.push(found.unwrap_or_else(|| build::constant_like(b, 0.0, value)));
     }
     Ok(result)
+}
+
+/// The gradient by each value of `wrt` of Σ over the seeds of value · gradient; `None` where it does not arrive.
+pub fn pull(b: &mut Builder, seeds: &[(Value, Value)], wrt: &[Value]) -> Result<Vec<Option<Value>>, NotDifferentiable> {
+    let span = b.span();
+    let count = seeds.iter().map(|(value, _)| value.0 as usize + 1).max().unwrap_or(0);
+    let depends = dependents(b, wrt);
+    let first = b.graph().first_scans();
+    let mut walk = Walk {
+        grads: vec![None; count],
+        indirect: vec![false; count],
+        blocked: vec![None; count],
+        loops: vec![vec![]; first.len()],
+        first,
+    };
+    for &(value, gradient) in seeds.iter().filter(|(value, _)| depends[value.0 as usize]) {
+        walk.add(b, value, gradient);
+    }
+    for place in (0..count).rev().filter(|&place| depends[place]) {
+        walk.visit(b, Value(place as u32), &depends);
+    }
+    b.set_span(span);
+    if let Some(blocked) = wrt.iter().find_map(|value| walk.blocked.get(value.0 as usize).cloned().flatten()) {
+        return Err(blocked);
+    }
+    Ok(wrt.iter().map(|value| walk.grads.get(value.0 as usize).copied().flatten()).collect())
 }
 
 /// For every node: whether it is, or is computed from, one of these values.
@@ -69,29 +83,50 @@ struct Walk {
     /// Nodes of integers or truth values that the loss is computed from: no gradient flows there, but an operator without
     /// a gradient behind them would be passed over in silence.
     indirect: Vec<bool>,
-    /// Nodes from which a gradient would flow on if the operator of this node (such as `argmax`) had one.
-    blocked: Vec<Option<Value>>,
+    /// Nodes from which a gradient would flow on if some operator (such as `argmax`) had one.
+    blocked: Vec<Option<NotDifferentiable>>,
+    /// Per loop the first of its nodes, and the results that were visited: a loop is one step of the walk, taken at its
+    /// first node, when the gradients of all its results are known.
+    first: Vec<Option<Value>>,
+    loops: Vec<Vec<Value>>,
 }
 
 impl Walk {
+    fn add(&mut self, b: &mut Builder, value: Value, part: Value) {
+        let v = value.0 as usize;
+        self.grads[v] = Some(match self.grads[v] {
+            None => part,
+            Some(before) => build::add(b, before, part),
+        });
+    }
+
+    /// The operands through which the walk goes on, that are real numbers or are none.
+    fn active(&self, b: &Builder, args: &[Value], depends: &[bool], real: bool) -> Vec<usize> {
+        let wanted = |&i: &usize| depends[args[i].0 as usize] && (b.ty(args[i]).dtype == DType::F32) == real;
+        (0..args.len()).filter(wanted).collect()
+    }
+
     fn visit(&mut self, b: &mut Builder, value: Value, depends: &[bool]) {
+        if let Some((body, _)) = b.graph().scan_of(value) {
+            self.loops[body].push(value);
+            if self.first[body] == Some(value) {
+                self.scan(b, body, depends);
+            }
+            return;
+        }
         let place = value.0 as usize;
         if self.grads[place].is_none() && self.blocked[place].is_none() && !self.indirect[place] {
             return;
         }
         let node = b.graph().node(value).clone();
-        let active = |b: &Builder, real: bool| -> Vec<usize> {
-            let wanted =
-                |&i: &usize| depends[node.args[i].0 as usize] && (b.ty(node.args[i]).dtype == DType::F32) == real;
-            (0..node.args.len()).filter(wanted).collect()
-        };
-        for i in active(b, false) {
+        for i in self.active(b, &node.args, depends, false) {
             self.indirect[node.args[i].0 as usize] = true;
         }
-        let real = active(b, true);
+        let real = self.active(b, &node.args, depends, true);
         if !node.op.differentiable() {
+            let blocker = NotDifferentiable { node: value, op: node.op.name(), span: node.span };
             for &i in &real {
-                self.blocked[node.args[i].0 as usize].get_or_insert(value);
+                self.blocked[node.args[i].0 as usize].get_or_insert(blocker.clone());
             }
             return;
         }
@@ -107,15 +142,51 @@ impl Walk {
         let io = Io { attrs: &node.attrs, args: &node.args, arg_types: &arg_types, out: value, ty: &node.ty };
         let parts = node.op.grad(b, &io, seed);
         for &i in &real {
-            let (Some(part), arg) = (parts[i], node.args[i].0 as usize) else { continue };
-            if let Some(blocker) = self.blocked[place] {
-                self.blocked[arg].get_or_insert(blocker);
+            let (Some(part), arg) = (parts[i], node.args[i]) else { continue };
+            if let Some(blocker) = self.blocked[place].clone() {
+                self.blocked[arg.0 as usize].get_or_insert(blocker);
             }
-            self.grads[arg] = match (self.grads[arg], grad) {
-                (before, None) => before,
-                (None, Some(_)) => Some(part),
-                (Some(before), Some(_)) => Some(build::add(b, before, part)),
+            if grad.is_some() {
+                self.add(b, arg, part);
+            }
+        }
+    }
+
+    /// A whole loop: its gradient is a loop that runs the other way.
+    fn scan(&mut self, b: &mut Builder, body: usize, depends: &[bool]) {
+        let results = std::mem::take(&mut self.loops[body]);
+        let node = b.graph().node(results[results.len() - 1]).clone();
+        let real = self.active(b, &node.args, depends, true);
+        if let Some(blocker) = results.iter().find_map(|r| self.blocked[r.0 as usize].clone()) {
+            for &i in &real {
+                self.blocked[node.args[i].0 as usize].get_or_insert(blocker.clone());
+            }
+        }
+        let mut grads = vec![None; b.graph().bodies[body].graph.outputs.len()];
+        for &value in &results {
+            let (Some((_, result)), Some(part)) = (b.graph().scan_of(value), self.grads[value.0 as usize]) else {
+                continue;
             };
+            grads[result] = Some(match grads[result] {
+                None => part,
+                Some(before) => build::add(b, before, part),
+            });
+        }
+        if real.is_empty() || grads.iter().all(Option::is_none) {
+            return;
+        }
+        b.set_span(node.span);
+        match super::reverse::scan(b, body, &node.args, &grads, &real) {
+            Err(blocker) => real.iter().for_each(|&i| {
+                self.blocked[node.args[i].0 as usize].get_or_insert(blocker.clone());
+            }),
+            Ok(parts) => {
+                for (&i, part) in real.iter().zip(parts) {
+                    if let Some(part) = part {
+                        self.add(b, node.args[i], part);
+                    }
+                }
+            }
         }
     }
 }

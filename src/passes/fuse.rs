@@ -4,7 +4,7 @@
 //! bits; a value that is not stored is computed by the formulas of the kernels that need it.
 
 use super::footprint::{Access, Footprint, Place, footprint, nominal_elements};
-use super::groups::{Draft, Drafts, Uses};
+use super::groups::{Draft, Drafts, Uses, Work};
 use super::inplace;
 use crate::base::{DType, Shape};
 use crate::graph::Graph;
@@ -17,6 +17,8 @@ pub struct Fusion {
     /// Per value of the graph: where it is stored; `None` for inputs and for what is computed where it is needed.
     pub stored: Vec<Option<Home>>,
     pub kernels: Vec<Group>,
+    /// The choices within one step of each loop. A step's inputs and outputs lie where the loop puts them.
+    pub bodies: Vec<Fusion>,
 }
 
 /// The memory that a stored value takes.
@@ -27,15 +29,19 @@ pub enum Home {
     Input(usize),
     /// The memory of the output with this index.
     Output(usize),
+    /// The memory of what the loop of this body carries under this number.
+    Carried(usize, usize),
 }
 
-/// One kernel.
+/// One kernel, or a loop of kernels.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Group {
-    /// Stores `roots`, each over a prefix of the axes of `space`.
-    Compute { space: Shape, roots: Vec<Value> },
+    /// Stores `roots`, each over a prefix of the axes of `space`; some of them in the memory of outputs too.
+    Compute { space: Shape, roots: Vec<Value>, also: Vec<(Value, Home)> },
     /// Copies `value` into the memory of an input or output.
     Copy { value: Value, to: Home },
+    /// The kernels of this body, as often as it has steps.
+    Repeat { body: usize },
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,9 +57,14 @@ pub fn fuse(graph: &Graph) -> Fusion {
 pub fn fuse_with(graph: &Graph, options: Options) -> Fusion {
     let mut chooser = Chooser::new(graph, options);
     for value in (0..graph.nodes.len() as u32).rev().map(Value) {
-        chooser.choose(value);
+        match graph.scan_of(value) {
+            Some((body, _)) => chooser.repeat(value, body),
+            None => chooser.choose(value),
+        }
     }
-    inplace::arrange(graph, &chooser.drafts, &chooser.uses)
+    let mut fusion = inplace::arrange(graph, &chooser.drafts, &chooser.uses);
+    fusion.bodies = graph.bodies.iter().map(|body| fuse_with(&body.graph, options)).collect();
+    fusion
 }
 
 /// A partial prefix of a kernel's axes must leave this many rows, or the rest has too few to share out.
@@ -87,6 +98,11 @@ struct Chooser<'a> {
     numbers: BTreeMap<Class, u32>,
     /// What stands for `Other` places seen from a class.
     others: BTreeMap<(u32, u32, Value), u32>,
+    /// Operands of loops: they lie in memory before the loop begins.
+    awaited: Vec<bool>,
+    first_scans: Vec<Option<Value>>,
+    /// The group of each loop.
+    loops: Vec<Option<usize>>,
 }
 
 impl<'a> Chooser<'a> {
@@ -95,7 +111,8 @@ impl<'a> Chooser<'a> {
         let mut output = vec![false; count];
         graph.outputs.iter().for_each(|o| output[o.value.0 as usize] = true);
         let (mut footprints, mut deep) = (vec![Footprint::default(); count], vec![1.0f64; count]);
-        for value in graph.values().filter(|&v| graph.input_of(v).is_none()) {
+        let computed = |&v: &Value| graph.input_of(v).is_none() && graph.scan_of(v).is_none();
+        for value in graph.values().filter(computed) {
             let found = footprint(graph, value);
             let node = graph.node(value);
             let operands = found.accesses.iter().map(|a| {
@@ -111,7 +128,23 @@ impl<'a> Chooser<'a> {
         // Class 0 is the axes of the space themselves, as many as the value has.
         let classes = vec![Class { at: vec![], guarded: false }];
         let (numbers, nested) = (BTreeMap::new(), vec![0; count]);
-        Chooser { graph, options, footprints, deep, output, uses, nested, drafts, classes, numbers, others }
+        let (awaited, first_scans, loops) = (vec![false; count], graph.first_scans(), vec![None; graph.bodies.len()]);
+        Chooser {
+            graph,
+            options,
+            footprints,
+            deep,
+            output,
+            uses,
+            nested,
+            drafts,
+            classes,
+            numbers,
+            others,
+            awaited,
+            first_scans,
+            loops,
+        }
     }
 
     fn choose(&mut self, value: Value) {
@@ -119,11 +152,40 @@ impl<'a> Chooser<'a> {
         if self.graph.input_of(value).is_some() || (self.uses[v].is_empty() && !self.output[v]) {
             return;
         }
-        let stays = if self.options.store_everything { self.never_stored(value) } else { self.stays_inside(value) };
+        let stays = !self.awaited[v]
+            && if self.options.store_everything { self.never_stored(value) } else { self.stays_inside(value) };
         if self.output[v] || !stays {
             self.store(value);
         }
         self.spread(value);
+    }
+
+    /// A result of a loop. The loop is one group; behind its first node, all that uses its results is known.
+    fn repeat(&mut self, value: Value, body: usize) {
+        let v = value.0 as usize;
+        if !self.uses[v].is_empty() || self.output[v] {
+            let group = self.loops[body]
+                .unwrap_or_else(|| self.drafts.add(Draft { work: Work::Repeat(body), ..Draft::default() }));
+            self.loops[body] = Some(group);
+            self.drafts.list[group].roots.push(value);
+            self.own(value, group);
+        }
+        let Some(group) = self.loops[body].filter(|_| self.first_scans[body] == Some(value)) else { return };
+        for (i, &arg) in self.graph.node(value).args.iter().enumerate() {
+            let shape = &self.graph.node(arg).ty.shape;
+            let (elements, arg) = (nominal_elements(shape), arg.0 as usize);
+            if i < self.graph.bodies[body].carries {
+                let begin = Draft { work: Work::Begin(body, i), ..Draft::new(shape.clone()) };
+                let begin = self.drafts.add(begin);
+                self.drafts.list[group].after.insert(begin);
+                self.uses[arg].add(begin, 0, elements);
+            } else {
+                // No class but this one has these indices: the operand is not at hand in the loop, it is read there.
+                self.classes.push(Class { at: vec![], guarded: true });
+                self.uses[arg].add(group, self.classes.len() as u32 - 1, elements);
+                self.awaited[arg] = true;
+            }
+        }
     }
 
     /// Scalars of the step in f64, and what reads nothing: constants, index numbers.
@@ -176,7 +238,10 @@ impl<'a> Chooser<'a> {
         }
         uses.groups().rev().find(|&g| {
             let others = uses.groups().filter(|&u| u != g);
-            uses.direct(g) && self.fits(value, g) && !self.drafts.reaches_any(g, others)
+            self.drafts.list[g].work == Work::Compute
+                && uses.direct(g)
+                && self.fits(value, g)
+                && !self.drafts.reaches_any(g, others)
         })
     }
 
@@ -186,13 +251,18 @@ impl<'a> Chooser<'a> {
         let shape = &self.graph.node(value).ty.shape;
         let owner = host.unwrap_or_else(|| self.drafts.add(Draft::new(shape.clone())));
         self.drafts.list[owner].roots.push(value);
-        self.drafts.owner[v] = Some(owner);
-        for user in self.uses[v].groups().filter(|&u| u != owner) {
-            self.drafts.list[user].after.insert(owner);
-        }
+        self.own(value, owner);
         self.uses[v] = Uses::one(owner, nominal_elements(shape));
         if host.is_none() {
             self.nested[v] = 0;
+        }
+    }
+
+    /// The group `owner` stores `value`: before all that use it.
+    fn own(&mut self, value: Value, owner: usize) {
+        self.drafts.owner[value.0 as usize] = Some(owner);
+        for user in self.uses[value.0 as usize].groups().filter(|&u| u != owner) {
+            self.drafts.list[user].after.insert(owner);
         }
     }
 

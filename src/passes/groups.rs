@@ -6,9 +6,22 @@ use crate::base::Shape;
 use crate::ops::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// One kernel to be.
+/// What a group does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Work {
+    /// Stores its roots.
+    #[default]
+    Compute,
+    /// Stores the first value of what a loop carries: body, number of the carried value.
+    Begin(usize, usize),
+    /// Runs the steps of a body; its roots are the results.
+    Repeat(usize),
+}
+
+/// One kernel to be, or a loop.
 #[derive(Clone, Debug, Default)]
 pub struct Draft {
+    pub work: Work,
     pub space: Shape,
     pub roots: Vec<Value>,
     /// The groups whose stored values this one loads.

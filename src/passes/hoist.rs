@@ -77,6 +77,9 @@ pub fn hoist(graph: &Graph) -> Result<(Graph, StepScalars), NotAScalar> {
         registers: vec![None; graph.nodes.len()],
         scalars: StepScalars::default(),
     };
+    for body in &graph.bodies {
+        h.b.body(body.clone());
+    }
     for value in graph.values() {
         h.visit(value)?;
     }
@@ -88,7 +91,7 @@ pub fn hoist(graph: &Graph) -> Result<(Graph, StepScalars), NotAScalar> {
         });
         h.b.output(output.name.clone(), value, target);
     }
-    Ok((super::simplify::sweep(&h.b.finish()), h.scalars))
+    Ok((h.b.finish().swept(), h.scalars))
 }
 
 struct Hoister<'a> {

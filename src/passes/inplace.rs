@@ -4,7 +4,7 @@
 //! and the kernel that overwrites it reads each element only at the place that it then writes.
 
 use super::fuse::{Fusion, Group, Home};
-use super::groups::{Drafts, Uses};
+use super::groups::{Drafts, Uses, Work};
 use crate::graph::Graph;
 use crate::ops::Value;
 use std::collections::BTreeSet;
@@ -15,6 +15,7 @@ pub(super) fn arrange(graph: &Graph, drafts: &Drafts, uses: &[Uses]) -> Fusion {
         uses,
         drafts: drafts.clone(),
         stored: drafts.owner.iter().map(|o| o.map(|_| Home::Arena)).collect(),
+        also: vec![vec![]; drafts.list.len()],
         before: vec![],
         after: vec![],
     };
@@ -24,12 +25,23 @@ pub(super) fn arrange(graph: &Graph, drafts: &Drafts, uses: &[Uses]) -> Fusion {
     let order = arranger.order();
     let compute = order.into_iter().map(|g| {
         let draft = &arranger.drafts.list[g];
-        let mut roots = draft.roots.clone();
-        roots.sort();
-        Group::Compute { space: draft.space.clone(), roots }
+        match draft.work {
+            Work::Repeat(body) => Group::Repeat { body },
+            Work::Begin(body, carry) => {
+                let loops = graph.first_scans();
+                let first = loops[body].map(|first| graph.node(first).args[carry]);
+                let value = first.unwrap_or_else(|| panic!("invariant broken: a loop that begins has nodes"));
+                Group::Copy { value, to: Home::Carried(body, carry) }
+            }
+            Work::Compute => {
+                let mut roots = draft.roots.clone();
+                roots.sort();
+                Group::Compute { space: draft.space.clone(), roots, also: arranger.also[g].clone() }
+            }
+        }
     });
     let kernels = arranger.before.into_iter().chain(compute).chain(arranger.after).collect();
-    Fusion { stored: arranger.stored, kernels }
+    Fusion { stored: arranger.stored, kernels, bodies: vec![] }
 }
 
 struct Arranger<'a> {
@@ -37,6 +49,8 @@ struct Arranger<'a> {
     uses: &'a [Uses],
     drafts: Drafts,
     stored: Vec<Option<Home>>,
+    /// Per group, outputs that take a value which it stores elsewhere.
+    also: Vec<Vec<(Value, Home)>>,
     before: Vec<Group>,
     after: Vec<Group>,
 }
@@ -50,6 +64,8 @@ impl Arranger<'_> {
             self.output_of_input(value, source, to);
         } else if self.stored[v] == Some(Home::Arena) && self.take(value, to) {
             self.stored[v] = Some(to);
+        } else if let (Home::Output(_), Some(owner)) = (to, self.computed(value)) {
+            self.also[owner].push((value, to));
         } else {
             self.after.push(Group::Copy { value, to });
         }
@@ -72,9 +88,17 @@ impl Arranger<'_> {
         }
     }
 
+    /// The kernel that computes and stores `value`.
+    fn computed(&self, value: Value) -> Option<usize> {
+        self.drafts.owner[value.0 as usize].filter(|&owner| self.drafts.list[owner].work == Work::Compute)
+    }
+
     /// Whether `value` can be stored there by its kernel.
     fn take(&mut self, value: Value, to: Home) -> bool {
         let Home::Input(target) = to else { return true };
+        if self.computed(value).is_none() {
+            return false;
+        }
         let old = self.graph.inputs[target].value;
         let Some(owner) = self.drafts.owner[value.0 as usize] else { return false };
         let readers: Vec<usize> = self.uses[old.0 as usize].groups().filter(|&g| g != owner).collect();
@@ -91,7 +115,11 @@ impl Arranger<'_> {
     /// Every group behind those it needs; among those that can run, first what takes no new memory, then as in the graph.
     fn order(&self) -> Vec<usize> {
         let list = &self.drafts.list;
+        let first = self.graph.first_scans();
         let rank = |g: usize| {
+            if let Work::Begin(body, _) = list[g].work {
+                return (true, first[body], g);
+            }
             let allocates = list[g].roots.iter().any(|v| self.stored[v.0 as usize] == Some(Home::Arena));
             (allocates, list[g].roots.iter().max().copied(), g)
         };

@@ -4,7 +4,9 @@
 //! rewrites that are exact in IEEE arithmetic; it never turns a product and a sum into an `fma`.
 
 pub mod autodiff;
+mod reverse;
 pub mod simplify;
+pub mod spread;
 pub mod hoist;
 pub mod footprint;
 pub mod fuse;
@@ -14,3 +16,4 @@ mod inplace;
 pub use autodiff::{Gradients, NotDifferentiable, differentiate};
 pub use hoist::{StepScalars, hoist};
 pub use simplify::simplify;
+pub use spread::spread;

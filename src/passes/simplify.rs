@@ -4,7 +4,7 @@
 //! keeps its bits; inputs stay, in order, used or not.
 
 use crate::base::Type;
-use crate::graph::{Builder, Graph};
+use crate::graph::{Body, Builder, Graph};
 use crate::ops::rewrite::{Look, rewrite};
 use crate::ops::{Attrs, Emit, OpDef, Value};
 use std::collections::BTreeMap;
@@ -14,6 +14,9 @@ use std::collections::BTreeMap;
 pub fn simplify(graph: &Graph) -> Graph {
     let symbols: Vec<&str> = graph.symbols.iter().map(String::as_str).collect();
     let mut s = Simplifier { b: Builder::new(graph.name.clone(), &symbols), made: BTreeMap::new() };
+    for body in &graph.bodies {
+        s.b.body(Body { graph: simplify(&body.graph), ..body.clone() });
+    }
     let mut values: Vec<Value> = Vec::with_capacity(graph.nodes.len());
     for (value, node) in graph.values().zip(&graph.nodes) {
         s.b.set_span(node.span);
@@ -28,33 +31,7 @@ pub fn simplify(graph: &Graph) -> Graph {
     for output in &graph.outputs {
         s.b.output(output.name.clone(), values[output.value.0 as usize], output.target);
     }
-    sweep(&s.b.finish())
-}
-
-/// Without the nodes that no output needs; inputs stay.
-pub fn sweep(graph: &Graph) -> Graph {
-    let mut needed = vec![false; graph.nodes.len()];
-    for value in graph.outputs.iter().map(|o| o.value).chain(graph.inputs.iter().map(|i| i.value)) {
-        needed[value.0 as usize] = true;
-    }
-    for place in (0..graph.nodes.len()).rev() {
-        if needed[place] {
-            graph.nodes[place].args.iter().for_each(|arg| needed[arg.0 as usize] = true);
-        }
-    }
-    let mut result = Graph { name: graph.name.clone(), symbols: graph.symbols.clone(), ..Graph::default() };
-    let mut places = vec![Value(0); graph.nodes.len()];
-    for place in (0..graph.nodes.len()).filter(|&place| needed[place]) {
-        let mut node = graph.nodes[place].clone();
-        node.args.iter_mut().for_each(|arg| *arg = places[arg.0 as usize]);
-        places[place] = Value(result.nodes.len() as u32);
-        result.nodes.push(node);
-    }
-    result.inputs = graph.inputs.clone();
-    result.inputs.iter_mut().for_each(|input| input.value = places[input.value.0 as usize]);
-    result.outputs = graph.outputs.clone();
-    result.outputs.iter_mut().for_each(|output| output.value = places[output.value.0 as usize]);
-    result
+    s.b.finish().swept()
 }
 
 struct Simplifier {

@@ -20,7 +20,7 @@ fn id(n: usize) -> BufferId {
 
 fn program(symbols: &[&str], buffers: Vec<Buffer>, kernel: Kernel) -> Program {
     let symbols = symbols.iter().map(|s| s.to_string()).collect();
-    Program { name: "test".into(), symbols, buffers, kernels: vec![kernel] }
+    Program { name: "test".into(), symbols, buffers, kernels: vec![kernel], repeats: vec![] }
 }
 
 /// `out[i] = op(inputs[i]…)` where operands have these types.

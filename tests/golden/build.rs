@@ -224,7 +224,7 @@ fn graph_of(
 }
 
 /// An input of the graph that stands for a tensor of the case.
-fn data(e: &mut Elaborator<'_>, name: &str, shape: &[usize], batched: bool, integer: bool, span: Span) -> Tensor {
+pub fn data(e: &mut Elaborator<'_>, name: &str, shape: &[usize], batched: bool, integer: bool, span: Span) -> Tensor {
     let mut axes: Vec<Axis> = shape.iter().map(|n| Axis::new(Extent::Fixed(*n as u64))).collect();
     if batched {
         axes[0] = Axis { label: Some(Label::Batch), ..Axis::new(Elaborator::BATCH) };
@@ -236,7 +236,7 @@ fn data(e: &mut Elaborator<'_>, name: &str, shape: &[usize], batched: bool, inte
 }
 
 /// The parameter of the case, or what PyTorch computes with where it has none.
-fn weight(case: &Case, name: &str, weight: &Weight) -> Result<ArrayD<f64>, String> {
+pub fn weight(case: &Case, name: &str, weight: &Weight) -> Result<ArrayD<f64>, String> {
     let shape: Vec<usize> = weight.shape.iter().map(|e| e.bound(&[]) as usize).collect();
     match (case.tensors.get(&format!("param.{name}")), name) {
         (Some(t), _) => t.clone().into_shape_with_order(IxDyn(&shape)).map_err(|e| format!("param.{name}: {e}")),

@@ -26,6 +26,7 @@ pub fn training(case: &Case) -> Result<Outcome, String> {
         "mlp" => perceptron(case)?,
         "vae" => autoencoder(case)?,
         "transformer" => transformer(case)?,
+        "rnn" => recurrent(case)?,
         other => return Ok(Outcome::Skipped(format!("no network `{other}`"))),
     };
     let nowhere = |path: &str| Err(nnc::base::Diagnostic::plain("E0601", format!("no file {path}")));
@@ -143,6 +144,36 @@ fn perceptron(case: &Case) -> Result<String, String> {
     Ok(format!(
         "data d = given {{ x: [{first}]; y: class({last}) }}\n\
          model m  x: [{first}] -> logits[{last}] {{\n{layers}  {chain}\n}}\n\
+         train m on d {{ loss = cross_entropy; optimizer = {}; batch = {}; stop = 20 steps }}\n",
+        optimizer(case)?,
+        batch(case)
+    ))
+}
+
+/// A recurrent layer whose last state, or with attention its states weighed and the last one, is classified.
+fn recurrent(case: &Case) -> Result<String, String> {
+    let number = |key: &str| case.attributes.get(key).and_then(Value::as_u64).ok_or(format!("no `{key}`"));
+    let (seq, inp, hidden, classes) = (number("seq")?, number("inp")?, number("hidden")?, number("classes")?);
+    let cell = case.attributes.get("cell").and_then(Value::as_str).ok_or("no `cell`")?;
+    let attention = case.attributes.get("attention").and_then(Value::as_bool).unwrap_or(false);
+    let states = if cell == "lstm" { "states, last, memory" } else { "states, last" };
+    let body = if attention {
+        format!(
+            "  att_k = dense({hidden})\n  att_q = dense({hidden}, bias = false)\n  att_v = dense(1, bias = false)\n\
+             \x20 {states} = x -> rnn\n\
+             \x20 query = reshape(last -> att_q, [1, {hidden}])\n\
+             \x20 share = tanh((states -> att_k) + query) -> att_v -> softmax(axis = 0)\n\
+             \x20 context = sum(share * states, axis = 0)\n\
+             \x20 [context, last] -> concat -> out\n"
+        )
+    } else {
+        "  x -> rnn -> out\n".to_string()
+    };
+    let give = if attention { "states" } else { "last" };
+    Ok(format!(
+        "data d = given {{ x: [{seq}, {inp}]; y: class({classes}) }}\n\
+         model m  x: [{seq}, {inp}] -> logits[{classes}] {{\n\
+         \x20 rnn = {cell}({hidden}, give = {give})\n  out = dense({classes})\n{body}}}\n\
          train m on d {{ loss = cross_entropy; optimizer = {}; batch = {}; stop = 20 steps }}\n",
         optimizer(case)?,
         batch(case)

@@ -4,7 +4,7 @@ use ndarray::{ArrayD, IxDyn};
 use nnc::base::{DType, Extent, Span, Type};
 use nnc::graph::{Builder, Graph, Role, eval, generate, parse, print, random_inputs, verify};
 use nnc::ops::build;
-use nnc::passes::{differentiate, hoist, simplify};
+use nnc::passes::{differentiate, hoist, simplify, spread};
 use std::collections::BTreeMap;
 
 /// A generated graph with its gradients as outputs.
@@ -45,6 +45,22 @@ fn simplify_keeps_every_bit_of_generated_graphs_and_their_gradients() {
         (before, after) = (before + graph.nodes.len(), after + small.nodes.len());
     }
     assert!(after * 10 < before * 9, "{after} nodes are left of {before}");
+}
+
+#[test]
+fn what_leaves_its_loop_keeps_every_bit() {
+    let mut moved = 0;
+    for seed in 0..rounds() {
+        let graph = simplify(&with_gradients(seed, 8 + seed as usize % 25));
+        let other = spread(&graph);
+        verify(&other).unwrap_or_else(|e| panic!("seed {seed}: {e}\n{}", print(&other)));
+        let inputs = random_inputs(&graph, seed, &[5]);
+        let expected = eval(&graph, &inputs, &[5]).expect("it runs");
+        let found = eval(&other, &inputs, &[5]).expect("it runs");
+        assert_eq!(bits(&expected), bits(&found), "seed {seed}\n{}\n{}", print(&graph), print(&other));
+        moved += usize::from(print(&other).contains("\"ahead."));
+    }
+    assert!(moved > 3, "{moved} graphs had something to move");
 }
 
 #[test]

@@ -13,8 +13,8 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, Function, InstructionData, Opcode, Type, Value, ValueDef, types};
 use regalloc2::{Operand, PReg, RegClass, VReg};
 
-/// The registers of the first three parameters in the calling convention of Unix: rdi, rsi, rdx.
-const PARAMETERS: [usize; 3] = [7, 6, 2];
+/// The registers of the first four parameters in the calling convention of Unix: rdi, rsi, rdx, rcx.
+const PARAMETERS: [usize; 4] = [7, 6, 2, 1];
 const RAX: usize = 0;
 const RDX: usize = 2;
 
