@@ -133,7 +133,7 @@ impl Reader {
 
     /// A kernel, or a repeat with its parts; `depth` repeats stand around it.
     fn part(&mut self, depth: usize) -> Read<()> {
-        if !self.found("repeat") {
+        if !self.found("steps") {
             self.expect("kernel")?;
             let mut kernel = Kernel { name: self.word()?, ..Kernel::default() };
             while self.found("step") {
@@ -141,7 +141,7 @@ impl Reader {
                 self.expect("=")?;
                 let repeat: u32 = self.number()?;
                 let around = self.program.repeats.get(repeat as usize);
-                let extent = around.map(|r| r.extent).ok_or_else(|| format!("there is no repeat {repeat} around"))?;
+                let extent = around.map(|r| r.extent).ok_or_else(|| format!("there is no loop {repeat} around"))?;
                 kernel.vars = kernel.vars.max(var.0.saturating_add(1));
                 kernel.steps.push(Step { var, repeat, extent });
             }
@@ -150,11 +150,11 @@ impl Reader {
             return Ok(());
         }
         if depth > MAX_REPEATS {
-            return Err(format!("repeats stand at most {MAX_REPEATS} deep in each other"));
+            return Err(format!("loops stand at most {MAX_REPEATS} deep in each other"));
         }
         let (number, begin): (usize, _) = (self.number()?, self.program.kernels.len() as u32);
         if number > self.program.repeats.len() + MAX_REPEATS {
-            return Err(format!("the repeat {number} comes too early"));
+            return Err(format!("the loop {number} comes too early"));
         }
         self.expect("<")?;
         let extent = self.extent()?;

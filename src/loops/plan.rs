@@ -82,17 +82,18 @@ pub fn set_lifetimes(program: &mut Program) {
             life.1 = number as u32;
         });
     }
-    let mut repeats: Vec<&Repeat> = program.repeats.iter().filter(|r| !r.kernels.is_empty()).collect();
-    repeats.sort_by_key(|r| r.kernels.len());
+    let mut repeats: Vec<(u32, &Repeat)> = (0..).zip(&program.repeats).filter(|(_, r)| !r.kernels.is_empty()).collect();
+    repeats.sort_by_key(|(_, r)| r.kernels.len());
     for (number, life) in lives.iter_mut().enumerate() {
         let Some((first, last)) = life else { continue };
-        for repeat in &repeats {
+        let opening = &program.kernels[*first as usize];
+        for (which, repeat) in &repeats {
             let (begin, end) = (repeat.kernels.start, repeat.kernels.end - 1);
             if *last < begin || *first > end {
                 continue;
             }
             let inside = *first >= begin && *last <= end;
-            if !inside || !fresh(&program.kernels[*first as usize], BufferId(number as u32)) {
+            if !inside || !fresh(opening, BufferId(number as u32), *which) {
                 (*first, *last) = ((*first).min(begin), (*last).max(end));
             }
         }
@@ -104,15 +105,17 @@ pub fn set_lifetimes(program: &mut Program) {
     }
 }
 
-/// Whether the kernel writes all of the buffer anew: it does not read it, and no address depends on a step.
-fn fresh(kernel: &Kernel, buffer: BufferId) -> bool {
+/// Whether the kernel writes the buffer anew at each step of the repeat: it does not read it, and no address depends on
+/// the step.
+fn fresh(kernel: &Kernel, buffer: BufferId, repeat: u32) -> bool {
     let reads = |inst: &Inst| matches!(inst, Inst::Load { buffer: b, .. } if *b == buffer);
     let mut whole = !kernel.insts.iter().any(reads);
     kernel.for_each_stmt(&mut |stmt| {
         if let Stmt::Store { buffer: b, at, .. } = stmt
             && *b == buffer
         {
-            whole &= kernel.steps.iter().all(|s| at.iter().all(|i| i.factor(Term::Var(s.var)) == 0));
+            let mut steps = kernel.steps.iter().filter(|s| s.repeat == repeat);
+            whole &= steps.all(|s| at.iter().all(|i| i.factor(Term::Var(s.var)) == 0));
         }
     });
     whole

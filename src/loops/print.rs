@@ -66,7 +66,7 @@ impl Printer<'_> {
                     let repeat = &self.program.repeats[*number];
                     let way = if repeat.reverse { "backward" } else { "forward" };
                     let extent = self.extent(repeat.extent);
-                    writeln!(self.out, "\n{margin}repeat {number} < {extent} {way} {{")?;
+                    writeln!(self.out, "\n{margin}steps {number} < {extent} {way} {{")?;
                     self.parts(inner, depth + 1)?;
                     writeln!(self.out, "{margin}}}")?;
                 }

@@ -25,14 +25,14 @@ pub fn verify(program: &Program) -> Result<(), String> {
         };
         if range.start > range.end || range.end as usize > program.kernels.len() || program.repeats.iter().any(crosses)
         {
-            return Err(format!("repeat {number} over the kernels {range:?} crosses another or the end"));
+            return Err(format!("loop {number} over the kernels {range:?} crosses another or the end"));
         }
     }
     for (number, kernel) in program.kernels.iter().enumerate() {
         for step in &kernel.steps {
             let repeat = program.repeats.get(step.repeat as usize);
             if !repeat.is_some_and(|r| r.kernels.contains(&(number as u32)) && r.extent == step.extent) {
-                return Err(format!("kernel `{}` counts the steps of a repeat that is not around it", kernel.name));
+                return Err(format!("kernel `{}` counts the steps of a loop that is not around it", kernel.name));
             }
         }
         let mut check = Check::new(program, kernel);

@@ -162,7 +162,7 @@ fn recurrent(case: &Case) -> Result<String, String> {
             "  att_k = dense({hidden})\n  att_q = dense({hidden}, bias = false)\n  att_v = dense(1, bias = false)\n\
              \x20 {states} = x -> rnn\n\
              \x20 query = reshape(last -> att_q, [1, {hidden}])\n\
-             \x20 share = tanh((states -> att_k) + query) -> att_v -> softmax(axis = 0)\n\
+             \x20 share = ((states -> att_k) + query) -> tanh -> att_v -> softmax(axis = 0)\n\
              \x20 context = sum(share * states, axis = 0)\n\
              \x20 [context, last] -> concat -> out\n"
         )
