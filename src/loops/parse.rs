@@ -139,11 +139,11 @@ impl Reader {
             while self.found("step") {
                 let var = Var(self.numbered('i')?);
                 self.expect("=")?;
-                let repeat: u32 = self.number()?;
-                let around = self.program.repeats.get(repeat as usize);
-                let extent = around.map(|r| r.extent).ok_or_else(|| format!("there is no loop {repeat} around"))?;
+                let number: u32 = self.number()?;
+                let around = self.program.repeats.get(number as usize);
+                let extent = around.map(|r| r.extent).ok_or_else(|| format!("there is no loop {number} around"))?;
                 kernel.vars = kernel.vars.max(var.0.saturating_add(1));
-                kernel.steps.push(Step { var, repeat, extent });
+                kernel.steps.push(Step { var, repeat: number, extent });
             }
             kernel.body = self.block(&mut kernel)?;
             self.program.kernels.push(kernel);

@@ -30,10 +30,9 @@ pub trait Step {
 /// over the steps too; a sum becomes one sum; what is linear is done once, behind the sum.
 pub fn summed(step: &dyn Step, value: Value) -> Plan {
     let (op, attrs, args) = step.parts(value);
-    let changing: Vec<Value> = args.iter().copied().filter(|&a| !step.whole(a)).collect();
     let leaf = |a: Value| if step.whole(a) { Plan::Whole(a) } else { Plan::Stack(a) };
     match (op.name(), args) {
-        ("add", &[a, b]) if changing.len() == 2 => {
+        ("add", &[a, b]) if reduces(step, a) && reduces(step, b) => {
             Plan::Apply("add", Attrs::none(), vec![summed(step, a), summed(step, b)])
         }
         ("contract", &[a, b]) => match (step.whole(a), step.whole(b)) {
@@ -48,10 +47,21 @@ pub fn summed(step: &dyn Step, value: Value) -> Plan {
             let inner = valid(attrs.axes("axes", step.rank(x)));
             Plan::Apply("sum", over(inner), vec![leaf(x)])
         }
-        ("neg" | "broadcast" | "reshape", &[x]) if !step.whole(x) => {
+        ("neg" | "broadcast" | "reshape", &[x]) if reduces(step, x) => {
             Plan::Apply(op.name(), attrs.clone(), vec![summed(step, x)])
         }
         _ => Plan::Apply("sum", over(vec![]), vec![Plan::Stack(value)]),
+    }
+}
+
+/// Whether a value is a contraction or a sum, or made linearly of such: only then is it worth being taken apart.
+fn reduces(step: &dyn Step, value: Value) -> bool {
+    let (op, _, args) = step.parts(value);
+    match (op.name(), args) {
+        ("contract" | "sum", _) => true,
+        ("add", &[a, b]) => reduces(step, a) && reduces(step, b),
+        ("neg" | "broadcast" | "reshape", &[x]) => reduces(step, x),
+        _ => false,
     }
 }
 
