@@ -19,7 +19,7 @@ use std::rc::Rc;
 const WIDTH: usize = 4;
 
 /// One value for each example, of x: [T, 4] and of q: [3, 4], a sequence without padding.
-const BLOCKS: [&str; 14] = [
+const BLOCKS: [&str; 18] = [
     "sum(x, axis = T)",
     "mean(x, axis = T)",
     "max(x, axis = T)",
@@ -34,6 +34,10 @@ const BLOCKS: [&str; 14] = [
     "cross_attention(q, x, x, heads = 2)",
     "h = cross_attention(x, q, q, heads = 2); sum(h, axis = T)",
     "mean(reshape(x, [T, 2, 2]), axis = 0)",
+    "x -> gru(3, give = last)",
+    "x -> rnn(3, reverse = true, give = last)",
+    "y, h, c = x -> lstm(3, give = states); mean(y, axis = T) + h + c",
+    "h = x -> bidirectional { lstm(3) }; max(h, axis = T)",
 ];
 
 fn parsed(text: &str) -> (Vec<(FileId, ast::File)>, SourceMap) {
