@@ -389,44 +389,6 @@ impl Elaborator<'_> {
         Ok(x)
     }
 
-    /// `keep(layer, "_ih", suffix)`: the layer keeps its weights under the joined name.
-    fn keep(&mut self, args: Args, span: Span) -> Res<Val> {
-        let Some(((None, layer), parts)) = args.split_first() else {
-            return Err(errors::ill_shaped(self.blame(span), "`keep` takes a layer and its name"));
-        };
-        let ValKind::Func(mut func) = layer.kind.clone() else {
-            return Err(errors::wrong_type(self.blame(layer.span), "a layer to keep", layer));
-        };
-        let mut name = String::new();
-        for (_, part) in parts {
-            match &part.kind {
-                ValKind::Text(text) if text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') => name += text,
-                _ => {
-                    let wanted = "a part of a name: a text of letters, digits and `_`";
-                    return Err(errors::wrong_type(self.blame(part.span), wanted, part));
-                }
-            }
-        }
-        let kept = self.kept_path(&name);
-        super::elaborate::keep(&mut func, kept);
-        Ok(Val::new(ValKind::Func(func), span))
-    }
-
-    /// `backward(body, x)`: the body applied to x, where every scan in it runs the other way; its weights end in `_reverse`.
-    fn backwards(&mut self, args: Args, span: Span) -> Res<Val> {
-        let [body, x] = self.positional("backward", &args, span)?;
-        let ValKind::Func(f) = &body.kind else {
-            return Err(errors::wrong_type(self.blame(span), "a body `{ … }`", &body));
-        };
-        let path = super::elaborate::join(&self.frame().path, "_reverse");
-        let (path, counters) = self.swap_path(path, Default::default());
-        self.backward = !self.backward;
-        let out = self.apply_func(f, vec![x], span);
-        self.backward = !self.backward;
-        self.swap_path(path, counters);
-        out
-    }
-
     /// `branches(body, x)`: each statement of the body on its own, applied to x.
     fn branches(&mut self, args: Args, span: Span) -> Res<Val> {
         let [body, x] = self.positional("branches", &args, span)?;

@@ -2,6 +2,7 @@
 //!
 //! In: a kept layer and a name. Out: a tensor or a layer. Invariant: no weight is made here; a form shares those of its layer.
 
+use super::builtin::Args;
 use super::elaborate::{Elaborator, Res, join};
 use super::errors;
 use super::value::{Func, Val, ValKind};
@@ -40,5 +41,43 @@ impl Elaborator<'_> {
         let prefix = format!("{path}.");
         let known: Vec<&str> = self.weights.keys().filter_map(|w| w.strip_prefix(&prefix)).collect();
         Err(errors::no_such_part(self.blame(field.span), &def.name.text, &field.text, &known))
+    }
+
+    /// `keep(layer, "_ih", suffix)`: the layer keeps its weights under the joined name.
+    pub(super) fn keep(&mut self, args: Args, span: Span) -> Res<Val> {
+        let Some(((None, layer), parts)) = args.split_first() else {
+            return Err(errors::ill_shaped(self.blame(span), "`keep` takes a layer and its name"));
+        };
+        let ValKind::Func(mut func) = layer.kind.clone() else {
+            return Err(errors::wrong_type(self.blame(layer.span), "a layer to keep", layer));
+        };
+        let mut name = String::new();
+        for (_, part) in parts {
+            match &part.kind {
+                ValKind::Text(text) if text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') => name += text,
+                _ => {
+                    let wanted = "a part of a name: a text of letters, digits and `_`";
+                    return Err(errors::wrong_type(self.blame(part.span), wanted, part));
+                }
+            }
+        }
+        let kept = self.kept_path(&name);
+        super::elaborate::keep(&mut func, kept);
+        Ok(Val::new(ValKind::Func(func), span))
+    }
+
+    /// `backward(body, x)`: the body applied to x, where every scan in it runs the other way; its weights end in `_reverse`.
+    pub(super) fn backwards(&mut self, args: Args, span: Span) -> Res<Val> {
+        let [body, x] = self.positional("backward", &args, span)?;
+        let ValKind::Func(f) = &body.kind else {
+            return Err(errors::wrong_type(self.blame(span), "a body `{ … }`", &body));
+        };
+        let path = super::elaborate::join(&self.frame().path, "_reverse");
+        let (path, counters) = self.swap_path(path, Default::default());
+        self.backward = !self.backward;
+        let out = self.apply_func(f, vec![x], span);
+        self.backward = !self.backward;
+        self.swap_path(path, counters);
+        out
     }
 }
