@@ -105,3 +105,18 @@ fn every_block_of_the_language_page_is_right() {
         assert!(!found.contains("error"), "{block}\n{found}");
     }
 }
+
+/// Two metrics of one definition are two columns, each with its own settings.
+#[test]
+fn metrics_of_one_definition_have_their_own_columns() {
+    let text = "data d = given { x: [6]; y: [3] }\nmodel m  x: [6] -> [3] { x -> dense(3) }\n\
+                train m on d { loss = mse; optimizer = adam(lr = 0.01); stop = 5 epochs; \
+                metrics = mae, huber, huber(delta = 0.1) }";
+    let analysis = Library::load().analyse("made.nn", text, &refuse);
+    let run = &analysis.checked.runs[0];
+    assert_eq!(run.spec.metrics, ["mae", "huber", "huber(delta = 0.1)"]);
+    let graph = analysis.checked.evaluation(run).unwrap_or_else(|d| panic!("{}", d.message));
+    let value = |name: &str| graph.outputs.iter().find(|o| o.name == name).map(|o| o.value);
+    assert!(value("huber.sum").is_some() && value("huber(delta = 0.1).sum").is_some());
+    assert_ne!(value("huber.sum"), value("huber(delta = 0.1).sum"));
+}

@@ -168,9 +168,27 @@ impl Elaborator<'_> {
                 places
             }
             (None, Some(axis)) => vec![self.axis(&t, &axis)?],
-            (None, None) => (usize::from(t.batched())..t.axes.len()).collect(),
+            (None, None) => self.all_own(name, &t, span)?,
         };
         Ok(Val::tensor(self.reduce(op, &t, &places, keep, span)?, span))
+    }
+
+    /// All axes of an example. Among indices of an equation, which of them are meant must be said: to reduce over those that
+    /// stand on the left as well gives one number for all elements.
+    fn all_own(&mut self, name: &str, t: &Tensor, span: Span) -> Res<Vec<usize>> {
+        let index = |a: &Axis| match &a.label {
+            Some(Label::Index(n)) => Some(n.clone()),
+            Some(Label::Rest(_)) => Some("..".to_string()),
+            _ => None,
+        };
+        let mut indices: Vec<String> = t.own_axes().iter().filter_map(index).collect();
+        indices.dedup();
+        if !indices.is_empty() {
+            let left = &self.frame().left;
+            let wanted: Vec<String> = indices.iter().filter(|i| *i != ".." && !left.contains(i)).cloned().collect();
+            return Err(errors::reduces_all(self.blame(span), name, &indices, &wanted));
+        }
+        Ok((usize::from(t.batched())..t.axes.len()).collect())
     }
 
     /// The place among all axes of an axis given by its name or by its number within one example.

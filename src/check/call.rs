@@ -49,7 +49,10 @@ impl Elaborator<'_> {
                 && first.value.span != a.value.span
             {
                 let first = first.name.as_ref().map_or(first.value.span, |m| m.span);
-                return Err(errors::duplicate(first, n.span, "the setting", &n.text));
+                let before = c.args.iter().flatten().take_while(|b| b.value.span != a.value.span).last();
+                let from = before.map_or(n.span, |b| b.value.span.after());
+                let d = errors::duplicate(first, n.span, "the setting", &n.text);
+                return Err(Box::new((*d).fix("leave one of them out", from.to(a.value.span), "")));
             }
             let v = self.eval(&a.value)?;
             out.push((a.name.as_ref().map(|n| n.text.clone()), v));
@@ -131,7 +134,14 @@ impl Elaborator<'_> {
                         .filter_map(|a| a.name.as_ref())
                         .find(|i| i.text == n)
                         .map_or(v.span, |i| i.span);
-                    return Err(errors::unknown_setting(self.blame(span), &n, &def.name.text, &names));
+                    let lacks = |p: &&str| !named.iter().any(|m| m == *p) && requires(def, p);
+                    let lacking: Vec<&str> = names.iter().copied().filter(lacks).collect();
+                    let d = errors::unknown_setting(self.blame(span), &n, &def.name.text, &names);
+                    // The one setting that must be given and is not is the one that was meant.
+                    return Err(match lacking.as_slice() {
+                        [one] if !out.contains_key(*one) => errors::meant(*d, span, one),
+                        _ => d,
+                    });
                 }
                 None => {
                     let parts = match v.kind {
@@ -243,6 +253,10 @@ impl Elaborator<'_> {
         }
         Ok(out)
     }
+}
+
+fn requires(def: &Def, name: &str) -> bool {
+    def.params.iter().any(|p| p.name.text == name && p.default.is_none())
 }
 
 /// A combinator has a parameter `body`.

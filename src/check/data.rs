@@ -68,10 +68,12 @@ impl Elaborator<'_> {
             ));
         }
         if let Some(field) = &split.stratify
-            && !fields.iter().any(|f| f.name == *field)
+            && !fields.iter().any(|f| f.name == *field && matches!(f.kind, FieldKind::Class(_)))
         {
-            let known: Vec<&str> = fields.iter().map(|f| f.name.as_str()).collect();
-            return Err(errors::undefined(stratify.unwrap_or(split.span), field, &known));
+            let classes = fields.iter().filter(|f| matches!(f.kind, FieldKind::Class(_)));
+            let classes: Vec<&str> = classes.map(|f| f.name.as_str()).collect();
+            let at = stratify.unwrap_or(split.span);
+            return Err(errors::no_such_classes(at, field, &classes));
         }
         if split.train == Part::None {
             split.train = Part::Share(1.0);

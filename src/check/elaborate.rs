@@ -57,6 +57,8 @@ pub struct Frame {
     /// Names whose last value is the next value of a state: name, input of the graph.
     pub states: Vec<(String, Value)>,
     pub kind: Option<DefKind>,
+    /// The indices on the left of the equation that is being evaluated.
+    pub left: Vec<String>,
 }
 
 pub struct Elaborator<'a> {
@@ -345,6 +347,8 @@ impl<'a> Elaborator<'a> {
     }
 
     fn bind(&mut self, targets: &[Target], value: &Expr) -> Res<()> {
+        let index = targets.iter().filter_map(|t| t.index.as_ref()).flatten();
+        self.frame().left = index.filter_map(|i| i.name().map(String::from)).collect();
         let v = self.eval(value)?;
         if targets.len() > 1 {
             let ValKind::List(items) = v.kind else {

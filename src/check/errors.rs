@@ -50,6 +50,12 @@ pub fn unknown_setting(span: Span, name: &str, owner: &str, candidates: &[&str])
     suggest(Box::new((*d).note(note)), name, span, candidates)
 }
 
+/// With `name` as what to type there, before any other suggestion.
+pub fn meant(d: Diagnostic, span: Span, name: &str) -> Boxed {
+    let d = Diagnostic { fixes: vec![], ..d };
+    Box::new(d.fix(format!("write `{name}`, which must be given"), span, name))
+}
+
 pub fn too_many_settings(span: Span, owner: &str, most: usize) -> Boxed {
     let plural = if most == 1 { "value" } else { "values" };
     error("E0102", span, format!("`{owner}` takes at most {most} {plural} in parentheses"), "one too many".into())
@@ -91,7 +97,25 @@ pub fn number_as_string(span: Span, text: &str) -> Boxed {
 
 pub fn undefined(span: Span, name: &str, candidates: &[&str]) -> Boxed {
     let d = error("E0106", span, format!("`{name}` is not defined"), "not known here".into());
+    let d = if name.chars().next().is_some_and(char::is_uppercase) && name.chars().count() <= 2 {
+        let how =
+            format!("a size that no input has: make `{name}` a setting in parentheses behind the definition's name");
+        Box::new((*d).note(how))
+    } else {
+        d
+    };
     suggest(d, name, span, candidates)
+}
+
+/// `stratify` names a field of classes; where there is one only, it is meant.
+pub fn no_such_classes(span: Span, name: &str, classes: &[&str]) -> Boxed {
+    let text = format!("`stratify` takes a field of classes, and `{name}` is none");
+    let d = error("E0106", span, text, "no field of classes".into());
+    match classes {
+        [one] => Box::new((*d).fix(format!("`{one}` is the field of classes"), span, *one)),
+        [] => Box::new((*d).note("no field is a `class(K)`: leave `stratify` out")),
+        many => suggest(d, name, span, many),
+    }
 }
 
 pub fn cycle(span: Span, path: &[String]) -> Boxed {
@@ -168,11 +192,7 @@ pub fn row_of_step(span: Span, axis: &str) -> Boxed {
 }
 
 pub fn bad_extent(span: Span, value: f64) -> Boxed {
-    let d = error("E0303", span, format!("a dimension cannot be {value}"), "must be a whole number from 1".into());
-    if value < 0.0 && value.fract() == 0.0 {
-        return Box::new((*d).fix("drop the sign", span, format!("{}", -value)));
-    }
-    if value > 1.0 { Box::new((*d).fix("round it", span, format!("{}", value.floor()))) } else { d }
+    error("E0303", span, format!("a dimension cannot be {value}"), "must be a whole number from 1".into())
 }
 
 pub fn too_large(span: Span, extents: &[Extent]) -> Boxed {
@@ -289,6 +309,33 @@ pub fn ambiguous(span: Span, owner: &str, what: &str, names: &[&str]) -> Boxed {
     Box::new((*d).note(format!("name both: `{owner}(output, {})`", names[0])))
 }
 
+pub fn which_metric(span: Span, name: &str, alike: &[&str]) -> Boxed {
+    let list = alike.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(" or ");
+    let d = error("E0104", span, format!("`{name}` could be {list}"), "which of them?".into());
+    Box::new((*d).note(format!("give one of them a name: `fn mine  y, t {{ {}(…) }}`", name)))
+}
+
+/// A reduction that names no index, of a tensor that has indices.
+pub fn reduces_all(span: Span, name: &str, indices: &[String], wanted: &[String]) -> Boxed {
+    let text = format!("`{name}` does not say over which index it goes");
+    let d = error("E0308", span, text, format!("the indices here: {}", indices.join(", ")));
+    let example = wanted.first().or(indices.first()).map_or("..", String::as_str);
+    let d = (*d).note(format!("in an equation write `{name}[{example}](…)`"));
+    if wanted.is_empty() {
+        return Box::new(d);
+    }
+    let at = Span { end: span.start + name.len() as u32, ..span }.after();
+    let list = wanted.join(", ");
+    Box::new(d.fix(format!("`{list}` is not on the left: reduce over it"), at, format!("[{list}]")))
+}
+
+/// An optimizer whose body gives its weight no new value.
+pub fn weight_never_assigned(span: Span, owner: &str, name: &str) -> Boxed {
+    let text = format!("`{owner}` never assigns `{name}`: it would train nothing");
+    let d = error("E0104", span, text, format!("`{name}` keeps its value"));
+    Box::new((*d).note(format!("the next value of the weight is what its body assigns: `{name} = {name} - …`")))
+}
+
 pub fn unreached(span: Span, path: &str) -> Diagnostic {
     let text = format!("the loss does not depend on `{path}`");
     Diagnostic::warning("W0202", span, text, "never trained")
@@ -296,6 +343,10 @@ pub fn unreached(span: Span, path: &str) -> Diagnostic {
 
 pub fn unused(span: Span, what: &str, name: &str) -> Diagnostic {
     Diagnostic::warning("W0201", span, format!("{what} `{name}` is never used"), "not used")
+}
+
+pub fn never_changed(span: Span, name: &str) -> Diagnostic {
+    Diagnostic::warning("W0201", span, format!("the state `{name}` never changes"), "nothing is assigned to it")
 }
 
 pub fn missing_share(span: Span, fixed: &str) -> Boxed {

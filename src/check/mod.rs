@@ -28,8 +28,9 @@ pub mod train;
 pub mod forward;
 pub mod program;
 pub mod undefined;
+pub mod unused;
 
-use crate::base::{Diagnostic, FileId, SourceMap, Span};
+use crate::base::{Diagnostic, FileId, Severity, SourceMap, Span};
 use crate::syntax::ast::{DefKind, File, ItemKind};
 use elaborate::Elaborator;
 use items::Items;
@@ -52,6 +53,7 @@ pub fn check(
             if let ItemKind::Def(d) = &item.kind {
                 models += usize::from(d.kind == DefKind::Model);
                 undefined::find(&items, d, &mut found);
+                unused::within(d, &mut found);
             }
         }
     }
@@ -63,14 +65,14 @@ pub fn check(
     }
     let (data, runs) = specifications(&items, &users, &mut found);
     let checked = Checked { items, data, runs };
-    if found.is_empty() {
+    if found.iter().all(|d| d.severity < Severity::Error) {
         for run in &checked.runs {
             match checked.try_run(run, differentiate) {
                 Ok(warnings) => found.extend(warnings),
                 Err(e) => found.push(*e),
             }
         }
-        unused(&checked, &users, &mut found);
+        unused::definitions(&checked, &users, &mut found);
     }
     found.dedup();
     (checked, found)
@@ -103,47 +105,4 @@ fn specifications(
     }
     runs.retain(|r| data.iter().any(|d| d.name == r.spec.data));
     (data, runs)
-}
-
-/// W0201: definitions of the user's file that nothing reaches.
-fn unused(checked: &Checked, users: &[&(FileId, &File)], found: &mut Vec<Diagnostic>) {
-    let mut used: Vec<String> = checked.runs.iter().map(|r| r.spec.model.clone()).collect();
-    for (_, file) in users {
-        for item in &file.items {
-            let mut names = Vec::new();
-            match &item.kind {
-                ItemKind::Def(d) => {
-                    items::names_in_body(&d.body, &mut names);
-                    d.params
-                        .iter()
-                        .filter_map(|p| p.default.as_ref())
-                        .for_each(|e| items::names_in_expr(e, &mut names));
-                    let slots = d.body.iter().filter_map(|s| match &s.kind {
-                        crate::syntax::ast::StmtKind::Param(slot) => slot.init.as_ref(),
-                        _ => None,
-                    });
-                    slots.for_each(|e| items::names_in_expr(e, &mut names));
-                }
-                ItemKind::Train { body, args, .. } => {
-                    items::names_in_body(body, &mut names);
-                    args.iter().for_each(|a| items::names_in_expr(&a.value, &mut names));
-                }
-                ItemKind::Data { body, .. } => items::names_in_body(body, &mut names),
-                _ => {}
-            }
-            used.extend(names.into_iter().map(|n| n.text));
-        }
-    }
-    for (_, file) in users {
-        for item in &file.items {
-            let (what, name) = match &item.kind {
-                ItemKind::Def(d) if d.kind != DefKind::Model => ("the definition", &d.name),
-                ItemKind::Const { name, .. } => ("the constant", name),
-                _ => continue,
-            };
-            if !used.contains(&name.text) {
-                found.push(errors::unused(name.span, what, &name.text));
-            }
-        }
-    }
 }

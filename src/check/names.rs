@@ -3,10 +3,14 @@
 //! In: a misspelt name and what would be right there. Out: a suggestion or none. Invariant: the answer depends on the
 //! candidates' order only among equally near ones.
 
-/// The candidate nearest to `name`: at most two edits away, or a third of its length for long names.
+/// The candidate nearest to `name`: one edit away, two where both have six letters, three where both have nine. Names of
+/// one or two letters are not misspelt but meant: to put another in their place would be a guess at the formula.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (name.chars().count() / 3).max(if name.chars().count() <= 2 { 1 } else { 2 });
-    let best = candidates.into_iter().map(|c| (distance(name, c), c)).filter(|(d, _)| *d <= limit);
+    let limit = |c: &str| match name.chars().count().min(c.chars().count()) {
+        0..=2 => 0,
+        short => (short / 3).clamp(1, 3),
+    };
+    let best = candidates.into_iter().map(|c| (distance(name, c), c)).filter(|(d, c)| *d <= limit(c));
     best.min_by_key(|(d, _)| *d).map(|(_, c)| c)
 }
 
@@ -44,5 +48,13 @@ mod tests {
         assert_eq!(nearest("kernal", ["kernel", "stride"]), Some("kernel"));
         assert_eq!(nearest("banana", ["kernel", "stride"]), None);
         assert_eq!(nearest("adma", ["adam", "adamax"]), Some("adam"));
+    }
+
+    #[test]
+    fn a_short_name_is_not_taken_for_another() {
+        assert_eq!(nearest("m", ["g", "w"]), None);
+        assert_eq!(nearest("ln", ["l1", "l2"]), None);
+        assert_eq!(nearest("clamp", ["ramp"]), None);
+        assert_eq!(nearest("log1p", ["log"]), None);
     }
 }

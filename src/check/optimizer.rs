@@ -9,7 +9,7 @@ use super::value::{Axis, Func, Kind, Tensor, Val, ValKind};
 use crate::base::{DType, Span, Type};
 use crate::graph::Role;
 use crate::ops::{Emit, Value};
-use crate::syntax::ast::{DefKind, Expr, Slot};
+use crate::syntax::ast::{Def, DefKind, Expr, Slot, Stmt, StmtKind};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -60,6 +60,7 @@ impl Elaborator<'_> {
                 let names: Vec<&str> = def.params.iter().map(|p| p.name.text.as_str()).collect();
                 return Err(errors::unknown_setting(self.blame(e.span), name, &def.name.text, &names));
             }
+            self.assert_ends(def, &settings, name, e)?;
             let v = self.schedule(e, rule.counted)?;
             settings.insert(name.clone(), v);
         }
@@ -68,7 +69,37 @@ impl Elaborator<'_> {
         }
         for (path, g) in self.order.clone().into_iter().zip(grads) {
             let w = self.weights[&path].tensor.clone();
-            self.step_of(def, &settings, &path, w, g, *span)?;
+            self.enter(*span);
+            let done = self.step_of(def, &settings, &path, w, g, *span);
+            self.leave();
+            done?;
+        }
+        Ok(())
+    }
+
+    /// What the optimizer asserts of a setting must hold where the pieces of its schedule begin and end.
+    fn assert_ends(&mut self, def: &Def, settings: &BTreeMap<String, Val>, name: &str, schedule: &Expr) -> Res<()> {
+        for v in self.schedule_ends(schedule)? {
+            self.frames.push(Default::default());
+            let span = v.span;
+            let frame = self.frame();
+            frame.vars = settings.clone();
+            frame.vars.insert(name.to_string(), v);
+            self.enter(span);
+            // An assertion that needs more than settings is for the step itself.
+            let about = |s: &&Stmt| match &s.kind {
+                StmtKind::Assert { condition, .. } => {
+                    let mut names = Vec::new();
+                    super::items::names_in_expr(condition, &mut names);
+                    names.iter().all(|n| n.text == *name)
+                }
+                _ => false,
+            };
+            let mut asserts = def.body.iter().filter(about);
+            let done = asserts.try_for_each(|s| self.statements(std::slice::from_ref(s)).map(|_| ()));
+            self.leave();
+            self.frames.pop();
+            done?;
         }
         Ok(())
     }

@@ -10,6 +10,16 @@ use crate::base::{DType, Span, Type};
 use crate::graph::Role;
 use crate::syntax::ast::{Arg, BinaryOp, Call, Expr, ExprKind, Unit};
 
+/// `a then b then c`: the pieces in order.
+fn pieces(e: &Expr) -> Vec<&Expr> {
+    match &e.kind {
+        ExprKind::Binary(first, rest) if rest.iter().all(|(op, _, _)| *op == BinaryOp::Then) => {
+            std::iter::once(first.as_ref()).chain(rest.iter().map(|(_, _, x)| x)).collect()
+        }
+        _ => vec![e],
+    }
+}
+
 impl Elaborator<'_> {
     /// A number that the run gives before each step: `step` (from 1), `steps_per_epoch`, `total_steps`.
     pub fn step_scalar(&mut self, name: &str, span: Span) -> Val {
@@ -19,12 +29,7 @@ impl Elaborator<'_> {
 
     /// The value at the current step; `counted` says whether the run has an end that is counted in steps or epochs.
     pub fn schedule(&mut self, e: &Expr, counted: bool) -> Res<Val> {
-        let pieces: Vec<&Expr> = match &e.kind {
-            ExprKind::Binary(first, rest) if rest.iter().all(|(op, _, _)| *op == BinaryOp::Then) => {
-                std::iter::once(first.as_ref()).chain(rest.iter().map(|(_, _, x)| x)).collect()
-            }
-            _ => vec![e],
-        };
+        let pieces = pieces(e);
         let step = self.step_scalar("step", e.span);
         let mut start = Val::number(0.0, e.span);
         let mut parts: Vec<(Val, Val)> = Vec::new();
@@ -38,6 +43,27 @@ impl Elaborator<'_> {
             let before = self.elementwise("le", &[step.clone(), end], e.span)?;
             out = self.elementwise("select", &[before, value, out], e.span)?;
         }
+        Ok(out)
+    }
+
+    /// The values at which the pieces begin and end, where they are numbers.
+    pub fn schedule_ends(&mut self, e: &Expr) -> Res<Vec<Val>> {
+        let mut out = Vec::new();
+        for piece in pieces(e) {
+            let v = match self.without_length(piece)?.0 {
+                Some(c) => self.call(&c, piece.span, true)?,
+                None => self.eval(piece)?,
+            };
+            let ValKind::Func(f) = &v.kind else {
+                out.push(v);
+                continue;
+            };
+            for t in [0.0, 1.0] {
+                let at = self.apply_func(f, vec![Val::number(t, piece.span)], piece.span)?;
+                out.push(Val { span: piece.span, ..at });
+            }
+        }
+        out.retain(|v| v.as_number().is_some());
         Ok(out)
     }
 

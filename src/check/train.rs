@@ -74,6 +74,11 @@ impl Elaborator<'_> {
         for e in &entries.expects {
             let expect = self.expectation(e)?;
             if expect.metric != "loss" && !metrics.iter().any(|(n, _)| *n == expect.metric) {
+                let alike = metrics.iter().map(|(n, _)| n.as_str()).filter(|n| callee_of(n) == expect.metric);
+                let alike: Vec<&str> = alike.collect();
+                if !alike.is_empty() {
+                    return Err(errors::which_metric(expect.span, &expect.metric, &alike));
+                }
                 let value = Expr { kind: ExprKind::Name(expect.metric.clone()), span: expect.span };
                 self.check_metric(&value)?;
                 metrics.push((expect.metric.clone(), value));
@@ -243,17 +248,37 @@ impl Elaborator<'_> {
             ExprKind::List(items) => items.iter().collect(),
             _ => vec![*e],
         };
-        let mut out = Vec::new();
-        for e in list {
+        let mut out: Vec<(String, Expr)> = Vec::new();
+        for e in &list {
             self.check_metric(e)?;
-            let name = match &e.kind {
-                ExprKind::Name(n) => n.clone(),
-                ExprKind::Call(c) => c.callee.text.clone(),
-                _ => return Err(errors::wrong_type_words(e.span, "a metric", "something else")),
-            };
-            out.push((name, e.clone()));
+            let full = self.metric_name(e)?;
+            let alone = |e: &&&Expr| metric_callee(e).is_some_and(|n| n == callee_of(&full));
+            let name = if list.iter().filter(alone).count() == 1 { callee_of(&full).to_string() } else { full };
+            if let Some((_, first)) = out.iter().find(|(n, _)| *n == name) {
+                return Err(errors::duplicate(first.span, e.span, "the metric", &name));
+            }
+            out.push((name, (*e).clone()));
         }
         Ok(out)
+    }
+
+    /// `huber(delta = 0.1)`: with its settings, which tell apart two metrics of one definition.
+    fn metric_name(&mut self, e: &Expr) -> Res<String> {
+        let c = match &e.kind {
+            ExprKind::Name(n) => return Ok(n.clone()),
+            ExprKind::Call(c) => c,
+            _ => return Err(errors::wrong_type_words(e.span, "a metric", "something else")),
+        };
+        let mut settings = Vec::new();
+        for a in c.args.iter().flatten() {
+            let shown = match &a.value.kind {
+                ExprKind::Name(n) => n.clone(),
+                _ => self.eval(&a.value)?.as_number().map_or("…".to_string(), |n| n.to_string()),
+            };
+            settings.push(a.name.as_ref().map_or(shown.clone(), |n| format!("{} = {shown}", n.text)));
+        }
+        let name = &c.callee.text;
+        Ok(if settings.is_empty() { name.clone() } else { format!("{name}({})", settings.join(", ")) })
     }
 
     fn check_metric(&self, e: &Expr) -> Res<()> {
@@ -278,5 +303,18 @@ impl Elaborator<'_> {
             Some(_) => d,
             None => Box::new((*d).note(format!("metrics are functions of output and target: {}", known.join(", ")))),
         })
+    }
+}
+
+/// The definition that a metric's name begins with.
+fn callee_of(name: &str) -> &str {
+    name.split('(').next().unwrap_or(name)
+}
+
+fn metric_callee(e: &Expr) -> Option<&str> {
+    match &e.kind {
+        ExprKind::Name(n) => Some(n),
+        ExprKind::Call(c) => Some(&c.callee.text),
+        _ => None,
     }
 }

@@ -158,6 +158,16 @@ pub struct Expr {
     pub span: Span,
 }
 
+impl Expr {
+    /// The word, where it is nothing but a name.
+    pub fn name(&self) -> Option<&str> {
+        match &self.kind {
+            ExprKind::Name(n) => Some(n),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Clone, PartialEq, Debug)]
 pub enum ExprKind {
     /// `3`, `0.5`, `3_000`, `1e-3`, with a unit where one is written: `10 epochs`, `80%` (its value is 80).
