@@ -1,5 +1,6 @@
 //! The models of the repository: each checks, trains, and keeps its promises.
 
+mod length;
 mod stages;
 
 use nnc::codegen::Vectors;
