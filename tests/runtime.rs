@@ -4,6 +4,7 @@ mod allocations;
 mod common;
 mod data;
 mod files;
+mod memory;
 mod numbers;
 mod sequences;
 mod training;

@@ -92,7 +92,7 @@ impl Diagnostic {
             Some(b"05") => 5,
             Some(b"06") => 6,
             Some(b"07") => 7,
-            Some(b"08") => 8,
+            Some(b"08" | b"09") => 8,
             _ => 3,
         }
     }

@@ -114,3 +114,13 @@ pub fn display_shape(shape: &[Extent], symbols: &[String]) -> String {
 pub fn elements(shape: &[Extent], symbols: &[u64]) -> Option<u64> {
     shape.iter().try_fold(1u64, |n, e| n.checked_mul(e.bound(symbols)))
 }
+
+/// `1.5 MiB`
+pub fn display_bytes(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let power = (bytes.ilog2() as usize / 10).min(UNITS.len());
+    format!("{:.1} {}", bytes as f64 / 1024f64.powi(power as i32), UNITS[power - 1])
+}

@@ -101,6 +101,9 @@ pub struct RunArgs {
     /// Threads to use; default: as many as there are
     #[arg(long)]
     pub threads: Option<usize>,
+    /// What may be taken of memory, as in `2GiB`; default: 80 % of what there is
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub memory_limit: Option<u64>,
     /// Weights to start from, and `given` data
     #[arg(long, value_name = "FILE")]
     pub start: Option<PathBuf>,
@@ -179,6 +182,9 @@ pub struct BenchArgs {
     /// Threads to use; default: as many as there are
     #[arg(long)]
     pub threads: Option<usize>,
+    /// What may be taken of memory, as in `2GiB`; default: 80 % of what there is
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub memory_limit: Option<u64>,
     /// Weights and batch
     #[arg(long, value_name = "FILE")]
     pub start: Option<PathBuf>,
@@ -202,6 +208,25 @@ fn dimension(text: &str) -> Result<(String, u64), String> {
     let (name, number) = text.split_once('=').ok_or("write NAME=NUMBER, as in V=96")?;
     let number = number.parse::<u64>().ok().filter(|n| *n > 0).ok_or("the number must be a whole one from 1")?;
     Ok((name.to_string(), number))
+}
+
+/// `2GiB`, `500 MB`, `4096`: binary and decimal units.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        "tib" => 1 << 40,
+        _ => return Err("write a number of bytes with a unit, as in 2GiB or 500MiB".to_string()),
+    };
+    let bytes = number.parse::<u64>().ok().and_then(|n| n.checked_mul(unit)).filter(|n| *n > 0);
+    bytes.ok_or_else(|| "write a number of bytes from 1, as in 2GiB".to_string())
 }
 
 /// The most threads that are ever used.

@@ -15,6 +15,7 @@ pub fn run(args: &BenchArgs, output: &Output, began: Instant) -> Result<i32, Fai
     let mut session = load(&args.file, output)?;
     let threads = args::threads(args.threads).map_err(|e| fail(output, &session.sources, &[*e]))?;
     session.options.threads = threads;
+    session.options.memory_limit = args.memory_limit;
     session.options.start.clone_from(&args.start);
     let mode = if args.mode == Mode::Train { measure::Mode::Train } else { measure::Mode::Infer };
     let measured = commands::stepper(&session, mode, args.check).and_then(|mut stepper| {

@@ -25,6 +25,7 @@ pub fn run(args: &RunArgs, output: &Output) -> Result<i32, Failure> {
     let mut session = load(&args.file, output)?;
     session.options.threads = args::threads(args.threads).map_err(|e| fail(output, &session.sources, &[*e]))?;
     session.options.seed = args.seed;
+    session.options.memory_limit = args.memory_limit;
     session.options.start.clone_from(&args.start);
     let prepared = commands::prepare(&session, args.train.as_deref());
     let runs = prepared.map_err(|e| fail(output, &session.sources, &e))?;

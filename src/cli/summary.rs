@@ -6,6 +6,7 @@
 use super::args::SummaryArgs;
 use super::output::{Format, Output};
 use super::{Failure, fail, load};
+use crate::base::shape::display_bytes;
 use crate::driver::commands;
 use crate::driver::report::{Layer, Summary};
 use serde_json::{Value, json};
@@ -51,7 +52,7 @@ fn table(summary: &Summary) -> String {
         digits(summary.parameters),
         digits(summary.trained),
         summary.batch,
-        size(summary.arena_bytes),
+        display_bytes(summary.arena_bytes),
         summary.train_kernels,
         summary.infer_kernels,
     ));
@@ -83,13 +84,4 @@ pub fn digits(number: u64) -> String {
     let plain = number.to_string();
     let groups: Vec<&str> = plain.as_bytes().rchunks(3).rev().map(|g| std::str::from_utf8(g).unwrap_or("")).collect();
     groups.join(" ")
-}
-
-/// `1.5 MiB`
-pub fn size(bytes: u64) -> String {
-    match bytes {
-        0..1024 => format!("{bytes} B"),
-        1024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
-        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
-    }
 }

@@ -122,7 +122,7 @@ const SHARED_WORK: i64 = 1 << 17;
 const MAX_INSTRUCTIONS: usize = 1 << 18;
 
 fn lacking(what: &str) -> Diagnostic {
-    Diagnostic::plain("E0801", format!("this machine cannot run native steps: {what}"))
+    Diagnostic::plain("E0901", format!("this machine cannot run native steps: {what}"))
 }
 
 fn refused(kernel: &str, why: &str) -> Diagnostic {
@@ -131,7 +131,7 @@ fn refused(kernel: &str, why: &str) -> Diagnostic {
 
 /// Compiles a program that [`crate::loops::verify`] has accepted.
 ///
-/// Errors: E0801 where the machine lacks what is needed, E0804 where a kernel is too large for the back end.
+/// Errors: E0901 where the machine lacks what is needed, E0804 where a kernel is too large for the back end.
 pub fn compile(program: &Program, options: &Options) -> Result<Compiled, Diagnostic> {
     let mut builder = JITBuilder::with_isa(target()?, cranelift_module::default_libcall_names());
     builder.symbol("wide", scalar as *const u8);

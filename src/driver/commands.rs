@@ -6,12 +6,13 @@
 use super::measure::{Mode, Stepper};
 use super::report::Summary;
 use super::session::Session;
-use super::trainer::{Answerer, Trainer};
+use super::trainer::{Answerer, Means, Trainer};
 use crate::base::Diagnostic;
 use crate::check::Run;
 use crate::check::signature::nearest;
 use crate::check::spec::TrainSpec;
 use crate::runtime::data::{Dataset, Errors, Parts, StartFile, given, open};
+use crate::runtime::memory::Budget;
 use crate::runtime::train::{Steps, Sum};
 
 /// A `train` item, its data and its compiled steps, ready to run.
@@ -27,14 +28,14 @@ pub struct Prepared {
 /// The runs of the file in its order, or the one named: each `train` item compiled and its data opened.
 pub fn prepare(session: &Session, name: Option<&str>) -> Result<Vec<Prepared>, Errors> {
     let start = start_file(session)?;
-    let mut prepared = Vec::new();
+    let (mut prepared, mut means) = (Vec::new(), means(session));
     for run in runs(session, name)? {
         let mut run = run.clone();
         run.spec.seed = session.options.seed.unwrap_or(run.spec.seed);
         let mut data = data_of(session, &mut run, start.as_ref())?;
         let warnings = std::mem::take(&mut data.warnings);
-        let trainer = Trainer::new(&session.checked, &run, &data, start.as_ref(), false, session.options.device())
-            .map_err(|e| vec![e])?;
+        let trainer = Trainer::new(&session.checked, &run, &data, start.as_ref(), false, &mut means);
+        let trainer = trainer.map_err(|e| vec![e])?;
         let read = data.report();
         prepared.push(Prepared { spec: run.spec, parts: data.parts, steps: Box::new(trainer), warnings, read });
     }
@@ -60,6 +61,10 @@ pub fn runs<'a>(session: &'a Session, name: Option<&str>) -> Result<Vec<&'a Run>
         error = error.note(format!("there is {}", names.join(", ")));
     }
     Err(vec![error])
+}
+
+fn means(session: &Session) -> Means {
+    Means { device: session.options.device(), memory: Budget::new(session.options.memory_limit) }
 }
 
 fn start_file(session: &Session) -> Result<Option<StartFile>, Errors> {
@@ -113,16 +118,17 @@ pub fn stepper(session: &Session, mode: Mode, check: bool) -> Result<Box<dyn Ste
     let mut run = runs(session, None)?[0].clone();
     let data = data_of(session, &mut run, start.as_ref())?;
     run.spec.batch = data.rows as u64;
-    let device = session.options.device();
+    let mut means = means(session);
     match mode {
         Mode::Train => {
-            let trainer = Trainer::new(&session.checked, &run, &data, start.as_ref(), check, device);
+            let trainer = Trainer::new(&session.checked, &run, &data, start.as_ref(), check, &mut means);
             let trainer = trainer.map_err(|e| vec![e])?;
             let sums = vec![Sum::default(); trainer.figures().len()];
             Ok(Box::new(Training { trainer, rows: data.parts.train, sums, step: 0 }))
         }
         Mode::Infer => {
-            let answerer = Answerer::new(&session.checked, &run, &data, start.as_ref(), device).map_err(|e| vec![e])?;
+            let answerer =
+                Answerer::new(&session.checked, &run, &data, start.as_ref(), &mut means).map_err(|e| vec![e])?;
             Ok(Box::new(Inference { answerer, rows: (0..data.rows as i32).collect() }))
         }
     }

@@ -25,6 +25,8 @@ pub struct Options {
     pub seed: Option<u64>,
     pub threads: usize,
     pub vectors: Vectors,
+    /// What a run may take, in bytes; `None` for the part of the machine's memory that is the default.
+    pub memory_limit: Option<u64>,
     /// Weights and `given` data.
     pub start: Option<PathBuf>,
     /// `--dim V=96`
@@ -40,6 +42,7 @@ impl Default for Options {
             seed: None,
             threads: 1,
             vectors: Vectors::Native,
+            memory_limit: None,
             start: None,
             dims: Vec::new(),
         }

@@ -3,14 +3,16 @@
 //! In: a run, its data, its lowered programs. Out: training steps, evaluations and answers. Invariant: all programs of a run
 //! see the same weights; what a step computes depends on rows, step number, seed and weights alone.
 
-use super::compile;
+use super::compile::{self, Lowered};
 use super::engine::{Device, Engine};
-use crate::base::Diagnostic;
+use crate::base::{Diagnostic, Span};
 use crate::check::spec::Stop;
 use crate::check::{Checked, Run};
 use crate::graph::Role;
+use crate::loops::ir::Program;
 use crate::runtime::data::{Dataset, StartFile, Storage};
 use crate::runtime::machine::Store;
+use crate::runtime::memory::{Budget, Part};
 use crate::runtime::train::{Steps, Sum};
 
 /// A program that reads rows of the data.
@@ -43,22 +45,25 @@ impl Trainer {
         data: &Dataset,
         start: Option<&StartFile>,
         check: bool,
-        device: Device,
+        means: &mut Means,
     ) -> Result<Trainer, Diagnostic> {
         let training = compile::training(checked, run, check)?;
         let evaluation = checked.evaluation(run).map_err(|e| *e)?;
         let mut store = Store::default();
         let mut figures = vec!["loss".to_string()];
         figures.extend(run.metrics.iter().map(|(n, _)| n.clone()));
-        let mut train = Side::new(compile::lowered(training.graph)?, run, data, device, &mut store)?;
-        let mut infer = Side::new(compile::lowered(evaluation)?, run, data, device, &mut store)?;
+        let (train, infer) = (compile::lowered(training.graph)?, compile::lowered(evaluation)?);
+        let first = FirstValues::new(checked, run, start)?;
+        means.take(run, data, &[&train.program, &infer.program], &first)?;
+        let mut train = Side::new(train, run, data, means.device, &mut store)?;
+        let mut infer = Side::new(infer, run, data, means.device, &mut store)?;
         for side in [&mut train, &mut infer] {
             side.figures = figures
                 .iter()
                 .map(|f| [".sum", ".weight"].map(|p| side.engine.output(&(f.clone() + p))).into())
                 .collect();
         }
-        first_values(checked, run, &mut train.engine, &mut store, start)?;
+        first.fill(run, &mut train.engine, &mut store)?;
         for s in &training.states {
             let Some(b) = train.engine.find(&s.name) else { continue };
             let words = vec![(s.value as f32).to_bits(); train.engine.elements(b)];
@@ -92,42 +97,75 @@ impl Trainer {
     }
 }
 
-/// Fills the weights from the initialisers, and from the start file where it has them.
-fn first_values(
-    checked: &Checked,
-    run: &Run,
-    to: &mut Engine,
-    store: &mut Store,
-    start: Option<&StartFile>,
-) -> Result<(), Diagnostic> {
-    let named = |name: &str| start.and_then(|s| s.tensors.get(name));
-    let graph = checked.first_values(run).map_err(|e| *e)?;
-    let weights: Vec<(String, crate::base::Span)> =
-        graph.inputs.iter().filter(|i| i.role == Role::Param).map(|i| (i.name.clone(), i.span)).collect();
-    if weights.iter().any(|(w, _)| named(w).is_none()) {
-        let mut engine = Engine::new(compile::lowered(graph)?, &[1, 1], Device::ONE, store)?;
-        engine.write_integer("seed", run.spec.seed);
-        engine.write_integer("counter", 0);
-        engine.step(&[1, 1], &[]);
+/// What a run may use of the machine.
+pub struct Means {
+    pub device: Device,
+    pub memory: Budget,
+}
+
+impl Means {
+    /// Takes the memory of a run before any of it is allocated: its programs, and what fills its weights.
+    fn take(
+        &mut self,
+        run: &Run,
+        data: &Dataset,
+        programs: &[&Program],
+        first: &FirstValues<'_>,
+    ) -> Result<(), Diagnostic> {
+        let symbols = [run.spec.batch, data.rows as u64];
+        let mut parts: Vec<Part<'_>> =
+            programs.iter().map(|program| Part { program, symbols: symbols.to_vec() }).collect();
+        parts.extend(first.drawn.iter().map(|l| Part { program: &l.program, symbols: vec![1, 1] }));
+        self.memory.take(&parts, run.spec.span)
     }
-    for (name, span) in weights {
-        let (Some(given), Some(b)) = (named(&name), to.find(&name)) else { continue };
-        let Storage::F32(values) = &given.storage else {
-            return Err(Diagnostic::error(
-                "E0504",
-                span,
-                format!("`{name}` in the start file is not f32"),
-                "this weight",
-            ));
-        };
-        if values.len() != to.elements(b) {
-            let text = format!("`{name}` has {} numbers, the start file has {}", to.elements(b), values.len());
-            return Err(Diagnostic::error("E0504", span, text, "this weight"));
+}
+
+/// Where the weights begin: drawn by the initialisers, and from the start file where it has them.
+struct FirstValues<'a> {
+    weights: Vec<(String, Span)>,
+    start: Option<&'a StartFile>,
+    /// Draws all weights; none where the start file has them all.
+    drawn: Option<Lowered>,
+}
+
+impl<'a> FirstValues<'a> {
+    fn new(checked: &Checked, run: &Run, start: Option<&'a StartFile>) -> Result<FirstValues<'a>, Diagnostic> {
+        let graph = checked.first_values(run).map_err(|e| *e)?;
+        let weights: Vec<(String, Span)> =
+            graph.inputs.iter().filter(|i| i.role == Role::Param).map(|i| (i.name.clone(), i.span)).collect();
+        let named = |name: &str| start.is_some_and(|s| s.tensors.contains_key(name));
+        let all = weights.iter().all(|(w, _)| named(w));
+        let drawn = if all { None } else { Some(compile::lowered(graph)?) };
+        Ok(FirstValues { weights, start, drawn })
+    }
+
+    fn fill(self, run: &Run, to: &mut Engine, store: &mut Store) -> Result<(), Diagnostic> {
+        if let Some(lowered) = self.drawn {
+            let mut engine = Engine::new(lowered, &[1, 1], Device::ONE, store)?;
+            engine.write_integer("seed", run.spec.seed);
+            engine.write_integer("counter", 0);
+            engine.step(&[1, 1], &[]);
         }
-        let words: Vec<u32> = values.iter().map(|v| v.to_bits()).collect();
-        to.write(b, &words);
+        let named = |name: &str| self.start.and_then(|s| s.tensors.get(name));
+        for (name, span) in self.weights {
+            let (Some(given), Some(b)) = (named(&name), to.find(&name)) else { continue };
+            let Storage::F32(values) = &given.storage else {
+                return Err(Diagnostic::error(
+                    "E0504",
+                    span,
+                    format!("`{name}` in the start file is not f32"),
+                    "this weight",
+                ));
+            };
+            if values.len() != to.elements(b) {
+                let text = format!("`{name}` has {} numbers, the start file has {}", to.elements(b), values.len());
+                return Err(Diagnostic::error("E0504", span, text, "this weight"));
+            }
+            let words: Vec<u32> = values.iter().map(|v| v.to_bits()).collect();
+            to.write(b, &words);
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 impl Side {
@@ -207,14 +245,16 @@ impl Answerer {
         run: &Run,
         data: &Dataset,
         start: Option<&StartFile>,
-        device: Device,
+        means: &mut Means,
     ) -> Result<Answerer, Diagnostic> {
         let graph = checked.inference(run).map_err(|e| *e)?;
         let name = graph.outputs.first().map_or("output".to_string(), |o| o.name.clone());
         let mut store = Store::default();
         let (packs, rest) = compile::prepacked(compile::lowered(graph)?);
-        let mut side = Side::new(rest, run, data, device, &mut store)?;
-        first_values(checked, run, &mut side.engine, &mut store, start)?;
+        let first = FirstValues::new(checked, run, start)?;
+        means.take(run, data, &[&rest.program, &packs.program], &first)?;
+        let mut side = Side::new(rest, run, data, means.device, &mut store)?;
+        first.fill(run, &mut side.engine, &mut store)?;
         let symbols = [run.spec.batch, data.rows as u64];
         Engine::new(packs, &symbols, Device::ONE, &mut store)?.step(&symbols, &[]);
         let output = side.engine.output(&name);

@@ -29,7 +29,7 @@ pub fn element_bytes(dtype: DType) -> u64 {
 
 /// Lays out the arena, largest buffers first, each at the lowest offset that is free during its life.
 ///
-/// Errors: `E0601` where a size does not fit 63 bits.
+/// Errors: `E0803` where a size does not fit 63 bits.
 pub fn plan(program: &Program, symbols: &[u64]) -> Result<Plan, Diagnostic> {
     let sizes = program.buffers.iter().map(|b| bytes(b, symbols).ok_or_else(|| too_large(b)));
     let sizes: Vec<u64> = sizes.collect::<Result<_, _>>()?;
@@ -68,7 +68,7 @@ fn bytes(buffer: &Buffer, symbols: &[u64]) -> Option<u64> {
 }
 
 fn too_large(buffer: &Buffer) -> Diagnostic {
-    Diagnostic::plain("E0601", format!("`{}` needs more memory than can be addressed", buffer.name))
+    Diagnostic::plain("E0803", format!("`{}` needs more memory than can be addressed", buffer.name))
         .note("a size in bytes does not fit 62 bits; make the batch or the layer smaller")
 }
 

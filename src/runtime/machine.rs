@@ -5,6 +5,7 @@
 //! covers its buffer's whole extent at the bound symbols.
 
 use crate::base::Diagnostic;
+use crate::base::shape::display_bytes;
 use crate::codegen::context::{Barrier, Context, Entry, meet};
 use crate::loops::ir::{Home, Program};
 use crate::loops::plan;
@@ -31,7 +32,10 @@ impl Memory {
         let count = usize::try_from(bytes.div_ceil(64)).unwrap_or(usize::MAX).max(1);
         let mut lines: Vec<Line> = Vec::new();
         if lines.try_reserve_exact(count).is_err() {
-            return Err(Diagnostic::plain("E0803", format!("{bytes} bytes of memory are needed, more than there is")));
+            return Err(Diagnostic::plain(
+                "E0803",
+                format!("{} of memory are needed, more than there is", display_bytes(bytes)),
+            ));
         }
         lines.resize(count, Line([0; 16]));
         let mut lines = std::mem::ManuallyDrop::new(lines);

@@ -4,6 +4,7 @@
 //! the rows, and so every bit of the weights, follows from data, seed and batch size alone.
 
 pub mod limits;
+pub mod memory;
 pub mod random;
 pub mod data;
 pub mod train;

@@ -137,7 +137,7 @@ fn a_plan_that_does_not_fit_memory_is_an_error() {
     let text = "program big(B)\nbuffer @x f32[B, B] arena 0 0\n";
     let program = parse::parse(text).unwrap();
     assert_eq!(plan::plan(&program, &[3]).unwrap().arena_bytes, 64);
-    assert_eq!(plan::plan(&program, &[u64::MAX]).unwrap_err().code, "E0601");
+    assert_eq!(plan::plan(&program, &[u64::MAX]).unwrap_err().code, "E0803");
 }
 
 #[test]
