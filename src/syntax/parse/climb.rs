@@ -1,6 +1,6 @@
 //! Expressions: from operands and operators in a row to a tree.
 //!
-//! In: the flat pairs of `expr`. Out: [`Expr`]. Invariant: recursion goes one step deeper only with a bracket, a prefix
+//! In: the flat pairs of `expr`, a long one piece by piece. Out: [`Expr`]. Invariant: recursion goes one step deeper only with a bracket, a prefix
 //! operator, a `^` or a field, and these are counted.
 //!
 //! From the loosest binding to the tightest: `->`; `|`; `or`; `then`; `and`; `not`; comparisons; `..`; `+ -`; `* / %`;
@@ -10,12 +10,16 @@ use super::shared::error;
 use super::{Built, Reader, Rule};
 use crate::base::Span;
 use crate::syntax::ast::{BinaryOp, Call, Expr, ExprKind, Ident, MAX_DEPTH, UnaryOp, Unit};
+use crate::syntax::expected::Mistake;
 use crate::syntax::scan::too_deep;
-use crate::syntax::skeleton::Skeleton;
+use crate::syntax::skeleton::{Form, Skeleton};
 use pest::iterators::{Pair, Pairs};
+use std::collections::VecDeque;
 use std::iter::Peekable;
+use std::ops::Range;
+use std::rc::Rc;
 
-type Row<'p> = Peekable<Pairs<'p, Rule>>;
+type Pieces<'p> = Peekable<Pairs<'p, Rule>>;
 
 const LOOSEST: u8 = 1;
 const COMPARISON: u8 = 5;
@@ -47,14 +51,32 @@ fn operator(text: &str) -> (u8, Option<BinaryOp>) {
     (level, Some(op))
 }
 
+/// What stands in a row, operands built.
+enum Part {
+    Operand(Expr),
+    Prefix(UnaryOp, Span),
+    Operator(u8, Option<BinaryOp>, Span),
+    Arrow(Span),
+}
+
+/// The parts of an expression that are not yet in its tree; a long one is read in pieces, each when the last is used up.
+#[derive(Default)]
+struct Row {
+    parts: VecDeque<Part>,
+    tail: Option<Range<usize>>,
+    /// The `not` and the other prefixes and `^` in force: each puts what follows one level deeper.
+    nots: usize,
+    signs: usize,
+}
+
 impl Reader<'_> {
     pub(super) fn expr(&mut self, skeleton: &Skeleton, pair: Pair<'_, Rule>) -> Built<Expr> {
-        let mut row = pair.into_inner().peekable();
-        let first = self.binary(skeleton, &mut row, LOOSEST)?;
+        let mut row = Row { tail: skeleton.row_tail(pair.as_span().end()), ..Row::default() };
+        self.fill(skeleton, pair.into_inner(), &mut row)?;
+        let first = self.binary(&mut row, LOOSEST)?;
         let mut parts = Vec::new();
-        while let Some(arrow) = row.next() {
-            let span = self.span(skeleton, &arrow);
-            parts.push((span, self.binary(skeleton, &mut row, LOOSEST)?));
+        while let Some(Part::Arrow(span)) = self.next(&mut row)? {
+            parts.push((span, self.binary(&mut row, LOOSEST)?));
         }
         match parts.last() {
             None => Ok(first),
@@ -65,77 +87,155 @@ impl Reader<'_> {
         }
     }
 
+    /// Builds the operands of `pairs` and appends all to the row.
+    fn fill(&mut self, skeleton: &Skeleton, pairs: Pairs<'_, Rule>, row: &mut Row) -> Built<()> {
+        let mut pairs = pairs.peekable();
+        while let Some(pair) = pairs.next() {
+            let span = self.span(skeleton, &pair);
+            let part = match pair.as_rule() {
+                Rule::EOI => break,
+                Rule::arrow => {
+                    (row.nots, row.signs) = (0, 0);
+                    Part::Arrow(span)
+                }
+                Rule::operator => {
+                    let (level, op) = operator(pair.as_str());
+                    row.signs = if op == Some(BinaryOp::Pow) { row.signs + 1 } else { 0 };
+                    row.nots = if level < COMPARISON { 0 } else { row.nots };
+                    Part::Operator(level, op, span)
+                }
+                Rule::prefix if pair.as_str() == "-" => {
+                    row.signs += 1;
+                    Part::Prefix(UnaryOp::Neg, span)
+                }
+                Rule::prefix => {
+                    row.nots += 1;
+                    Part::Prefix(UnaryOp::Not, span)
+                }
+                _ => {
+                    let outer = self.depth;
+                    self.depth += row.nots + row.signs;
+                    let built = self.operand(skeleton, pair, span, &mut pairs);
+                    self.depth = outer;
+                    Part::Operand(built?)
+                }
+            };
+            if self.depth + row.nots + row.signs > MAX_DEPTH {
+                return Err(Box::new(too_deep(span)));
+            }
+            row.parts.push_back(part);
+        }
+        Ok(())
+    }
+
+    /// Reads the next piece of a long row where the last is used up.
+    fn refill(&mut self, row: &mut Row) -> Built<()> {
+        if row.parts.is_empty()
+            && let Some(range) = row.tail.take()
+        {
+            let scan = Rc::clone(&self.scan);
+            let skeleton = Skeleton::new(&scan, self.source, range, Form::Row);
+            let pairs = self.grammar(Rule::more_row, &skeleton, Mistake::Statement)?;
+            row.tail = skeleton.row_tail(skeleton.text().len());
+            self.fill(&skeleton, pairs, row)?;
+        }
+        Ok(())
+    }
+
+    fn next(&mut self, row: &mut Row) -> Built<Option<Part>> {
+        self.refill(row)?;
+        Ok(row.parts.pop_front())
+    }
+
+    /// The operator that comes next, if it is of `level` or tighter.
+    fn next_operator(&mut self, row: &mut Row, level: u8) -> Built<Option<(u8, Option<BinaryOp>, Span)>> {
+        self.refill(row)?;
+        Ok(match row.parts.front() {
+            Some(Part::Operator(found, op, span)) if *found >= level => Some((*found, *op, *span)),
+            _ => None,
+        })
+    }
+
     /// Operators of `level` and tighter.
-    fn binary(&mut self, skeleton: &Skeleton, row: &mut Row<'_>, level: u8) -> Built<Expr> {
-        let mut left = self.operand(skeleton, row)?;
-        while let Some((found, op)) = next_operator(row, level) {
+    fn binary(&mut self, row: &mut Row, level: u8) -> Built<Expr> {
+        let mut left = self.prefixed(row)?;
+        while let Some((found, op, sign)) = self.next_operator(row, level)? {
             left = match op {
-                None => self.range(skeleton, row, left)?,
-                Some(BinaryOp::Pow) => self.power(skeleton, row, left)?,
-                Some(_) => self.chain(skeleton, row, left, found)?,
+                None => self.range(row, left)?,
+                Some(BinaryOp::Pow) => self.power(row, left, sign)?,
+                Some(_) => self.chain(row, left, found)?,
             };
         }
         Ok(left)
     }
 
     /// All operators of one level: a list, however long.
-    fn chain(&mut self, skeleton: &Skeleton, row: &mut Row<'_>, first: Expr, level: u8) -> Built<Expr> {
+    fn chain(&mut self, row: &mut Row, first: Expr, level: u8) -> Built<Expr> {
         let mut rest = Vec::new();
-        while let Some((found, Some(op))) = next_operator(row, level) {
+        while let Some((found, Some(op), sign)) = self.next_operator(row, level)? {
             if found != level {
                 break;
             }
-            let sign = row.next().map(|p| self.span(skeleton, &p)).expect("invariant: an operator was seen");
-            rest.push((op, sign, self.binary(skeleton, row, level + 1)?));
+            row.parts.pop_front();
+            rest.push((op, sign, self.binary(row, level + 1)?));
         }
         let span = rest.last().map_or(first.span, |(_, _, last)| first.span.to(last.span));
         Ok(Expr { kind: ExprKind::Binary(Box::new(first), rest), span })
     }
 
-    fn power(&mut self, skeleton: &Skeleton, row: &mut Row<'_>, base: Expr) -> Built<Expr> {
-        let sign = row.next().map(|p| self.span(skeleton, &p)).expect("invariant: an operator was seen");
-        let exponent = self.nested(sign, |r| r.binary(skeleton, row, POWER))?;
+    fn power(&mut self, row: &mut Row, base: Expr, sign: Span) -> Built<Expr> {
+        row.parts.pop_front();
+        let exponent = self.nested(sign, |r| r.binary(row, POWER))?;
         let span = base.span.to(exponent.span);
         Ok(Expr { kind: ExprKind::Binary(Box::new(base), vec![(BinaryOp::Pow, sign, exponent)]), span })
     }
 
-    fn range(&mut self, skeleton: &Skeleton, row: &mut Row<'_>, from: Expr) -> Built<Expr> {
-        row.next();
-        let to = self.binary(skeleton, row, RANGE + 1)?;
-        if let Some((RANGE, None)) = next_operator(row, RANGE) {
-            let second = row.next().map(|p| self.span(skeleton, &p)).expect("invariant: an operator was seen");
+    fn range(&mut self, row: &mut Row, from: Expr) -> Built<Expr> {
+        row.parts.pop_front();
+        let to = self.binary(row, RANGE + 1)?;
+        if let Some((RANGE, None, second)) = self.next_operator(row, RANGE)? {
             return Err(error(second, "a range has two ends, this one has three", "remove this part"));
         }
         let span = from.span.to(to.span);
         Ok(Expr { kind: ExprKind::Range(Box::new(from), Box::new(to)), span })
     }
 
-    fn operand(&mut self, skeleton: &Skeleton, row: &mut Row<'_>) -> Built<Expr> {
-        let pair = row.next().expect("invariant: the grammar puts an operand here");
-        let span = self.span(skeleton, &pair);
-        if pair.as_rule() == Rule::prefix {
-            let (op, level) = if pair.as_str() == "-" { (UnaryOp::Neg, POWER) } else { (UnaryOp::Not, COMPARISON) };
-            let inner = self.nested(span, |r| r.binary(skeleton, row, level))?;
-            let span = span.to(inner.span);
-            return Ok(Expr { kind: ExprKind::Unary(op, Box::new(inner)), span });
+    /// An operand with the prefixes before it.
+    fn prefixed(&mut self, row: &mut Row) -> Built<Expr> {
+        match self.next(row)? {
+            Some(Part::Operand(expr)) => Ok(expr),
+            Some(Part::Prefix(op, span)) => {
+                let level = if op == UnaryOp::Neg { POWER } else { COMPARISON };
+                let inner = self.nested(span, |r| r.binary(row, level))?;
+                let span = span.to(inner.span);
+                Ok(Expr { kind: ExprKind::Unary(op, Box::new(inner)), span })
+            }
+            _ => panic!("invariant: the grammar puts an operand here"),
         }
+    }
+
+    fn operand(&mut self, skeleton: &Skeleton, pair: Pair<'_, Rule>, span: Span, row: &mut Pieces<'_>) -> Built<Expr> {
         let kind = match pair.as_rule() {
             Rule::name => ExprKind::Name(pair.as_str().to_string()),
             Rule::number => number(pair.as_str()),
             Rule::string => ExprKind::Str(self.string(skeleton, &pair).text),
             Rule::rest => ExprKind::Rest,
             Rule::wildcard => ExprKind::Wildcard,
-            Rule::list => ExprKind::List(self.nested(span, |r| r.expressions(skeleton, pair.into_inner()))?),
+            Rule::list => ExprKind::List(self.nested(span, |r| r.bracketed(skeleton, pair))?),
             _ => {
-                let mut inner = self.nested(span, |r| r.expressions(skeleton, pair.into_inner()))?;
-                ExprKind::Paren(Box::new(inner.pop().expect("invariant: `( … )` holds an expression")))
+                let mut inner = self.nested(span, |r| r.bracketed(skeleton, pair))?.into_iter();
+                match (inner.next(), inner.next()) {
+                    (Some(only), None) => ExprKind::Paren(Box::new(only)),
+                    // A long list in plain brackets: the comma was not yet there when the grammar saw its beginning.
+                    _ => return Err(error(span, "`( … )` holds one value", "a list stands in `[ … ]`")),
+                }
             }
         };
         self.suffixes(skeleton, row, Expr { kind, span })
     }
 
     /// Fields, indices, arguments and bodies behind an operand.
-    fn suffixes(&mut self, skeleton: &Skeleton, row: &mut Row<'_>, mut expr: Expr) -> Built<Expr> {
+    fn suffixes(&mut self, skeleton: &Skeleton, row: &mut Pieces<'_>, mut expr: Expr) -> Built<Expr> {
         let (mut levels, mut indexed_name) = (0, false);
         loop {
             let rule = row.peek().map(|p| p.as_rule());
@@ -157,7 +257,7 @@ impl Reader<'_> {
                     Expr { kind: ExprKind::Field(Box::new(expr), name), span }
                 }
                 Rule::index => {
-                    let list = self.nested(suffix, |r| r.expressions(skeleton, pair.into_inner()))?;
+                    let list = self.nested(suffix, |r| r.bracketed(skeleton, pair))?;
                     Expr { kind: ExprKind::Index(Box::new(expr), list), span }
                 }
                 _ => {
@@ -199,12 +299,6 @@ impl Reader<'_> {
         }
         Ok(call)
     }
-}
-
-fn next_operator(row: &mut Row<'_>, level: u8) -> Option<(u8, Option<BinaryOp>)> {
-    let pair = row.peek().filter(|p| p.as_rule() == Rule::operator)?;
-    let (found, op) = operator(pair.as_str());
-    (found >= level).then_some((found, op))
 }
 
 fn named(text: String, span: Span) -> Call {

@@ -6,7 +6,7 @@
 use super::{Built, Reader, Rule};
 use crate::syntax::ast::{Call, Def, DefKind, Expr, ExprKind, Ident, Item, ItemKind, ParamDecl, Port};
 use crate::syntax::expected::{self, Mistake};
-use crate::syntax::skeleton::Skeleton;
+use crate::syntax::skeleton::{Form, Skeleton};
 use pest::iterators::{Pair, Pairs};
 use std::ops::Range;
 use std::rc::Rc;
@@ -31,7 +31,8 @@ impl Reader<'_> {
         let length = text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(text.len());
         let (word, rest) = text.split_at(length);
         let next = rest.trim_start_matches([' ', '\t']).bytes().next().unwrap_or(0);
-        let skeleton = Skeleton::new(&scan, self.source, range);
+        let skeleton =
+            Skeleton::new(&scan, self.source, range, if word == "const" { Form::Statement } else { Form::Head });
         let named = next.is_ascii_alphabetic() || next == b'_';
         // an item word without a name is an unfinished item, unless it goes on like a statement
         let begins = named || !matches!(next, b'=' | b'.' | b'-' | b':' | b'[');
@@ -129,11 +130,12 @@ impl Reader<'_> {
 
     fn params(&mut self, skeleton: &Skeleton, pair: Pair<'_, Rule>) -> Built<Vec<ParamDecl>> {
         let mut params = Vec::new();
-        for pair in pair.into_inner() {
+        self.elements(skeleton, pair, Rule::more_params, &mut |r, skeleton, pair| {
             let mut parts = pair.into_inner();
-            let name = self.next_name(skeleton, &mut parts);
-            params.push(ParamDecl { name, default: self.expressions(skeleton, parts)?.pop() });
-        }
+            let name = r.next_name(skeleton, &mut parts);
+            params.push(ParamDecl { name, default: r.expressions(skeleton, parts)?.pop() });
+            Ok(())
+        })?;
         Ok(params)
     }
 

@@ -6,9 +6,14 @@
 use super::{Built, Reader, Rule};
 use crate::base::Diagnostic;
 use crate::syntax::ast::{Arg, Expr, Ident, Slot, Stmt, Str, TypeExpr};
+use crate::syntax::expected::Mistake;
 use crate::syntax::scan::too_deep;
-use crate::syntax::skeleton::Skeleton;
+use crate::syntax::skeleton::{Form, Skeleton};
 use pest::iterators::{Pair, Pairs};
+use std::rc::Rc;
+
+/// What is done with an element of a list.
+type Take<'t, R> = &'t mut dyn FnMut(&mut R, &Skeleton, Pair<'_, Rule>) -> Built<()>;
 
 impl Reader<'_> {
     pub(super) fn ident(&self, skeleton: &Skeleton, pair: &Pair<'_, Rule>) -> Ident {
@@ -48,19 +53,55 @@ impl Reader<'_> {
         Ok(list)
     }
 
+    /// The expressions between the brackets of `pair`.
+    pub(super) fn bracketed(&mut self, skeleton: &Skeleton, pair: Pair<'_, Rule>) -> Built<Vec<Expr>> {
+        let mut list = Vec::new();
+        self.elements(skeleton, pair, Rule::more_exprs, &mut |r, skeleton, pair| {
+            list.push(r.expr(skeleton, pair)?);
+            Ok(())
+        })?;
+        Ok(list)
+    }
+
     pub(super) fn args(&mut self, skeleton: &Skeleton, pair: Pair<'_, Rule>) -> Built<Vec<Arg>> {
         let mut args: Vec<Arg> = Vec::new();
-        for pair in pair.into_inner() {
+        self.elements(skeleton, pair, Rule::more_args, &mut |r, skeleton, pair| {
             if pair.as_rule() == Rule::named {
                 let mut parts = pair.into_inner();
-                let name = parts.next().map(|p| self.ident(skeleton, &p));
-                let mut values = self.expressions(skeleton, parts)?;
+                let name = parts.next().map(|p| r.ident(skeleton, &p));
+                let mut values = r.expressions(skeleton, parts)?;
                 args.extend(values.pop().map(|value| Arg { name, value }));
             } else {
-                args.push(Arg { name: None, value: self.expr(skeleton, pair)? });
+                args.push(Arg { name: None, value: r.expr(skeleton, pair)? });
             }
-        }
+            Ok(())
+        })?;
         Ok(args)
+    }
+
+    /// Calls `take` with each element of a list in brackets; a long list is read in pieces, by the rule `more`.
+    pub(super) fn elements(
+        &mut self,
+        skeleton: &Skeleton,
+        pair: Pair<'_, Rule>,
+        more: Rule,
+        take: Take<'_, Self>,
+    ) -> Built<()> {
+        let mut tail = skeleton.list_tail(pair.as_span().end() - 1);
+        for element in pair.into_inner() {
+            take(self, skeleton, element)?;
+        }
+        while let Some(range) = tail {
+            let scan = Rc::clone(&self.scan);
+            let piece = Skeleton::new(&scan, self.source, range, Form::List);
+            for element in self.grammar(more, &piece, Mistake::Statement)? {
+                if element.as_rule() != Rule::EOI {
+                    take(self, &piece, element)?;
+                }
+            }
+            tail = piece.list_tail(piece.text().len());
+        }
+        Ok(())
     }
 
     pub(super) fn kind(&mut self, skeleton: &Skeleton, pair: Pair<'_, Rule>) -> Built<TypeExpr> {
@@ -68,8 +109,8 @@ impl Reader<'_> {
         for part in pair.into_inner() {
             match part.as_rule() {
                 Rule::name => ty.kind = Some(self.ident(skeleton, &part)),
-                Rule::kind_args => ty.args = self.expressions(skeleton, part.into_inner())?,
-                _ => ty.dims = Some(self.expressions(skeleton, part.into_inner())?),
+                Rule::kind_args => ty.args = self.bracketed(skeleton, part)?,
+                _ => ty.dims = Some(self.bracketed(skeleton, part)?),
             }
         }
         Ok(ty)

@@ -7,7 +7,7 @@ use super::shared::error;
 use super::{Built, Reader, Rule};
 use crate::syntax::ast::{Expr, ExprKind, Ident, Stmt, StmtKind, Target, TypeExpr};
 use crate::syntax::expected::Mistake;
-use crate::syntax::skeleton::Skeleton;
+use crate::syntax::skeleton::{Form, Skeleton};
 use pest::iterators::Pairs;
 use std::ops::Range;
 use std::rc::Rc;
@@ -33,10 +33,10 @@ impl Reader<'_> {
         let scan = Rc::clone(&self.scan);
         let (rule, mistake) = rule_of(&scan.text[range.clone()]);
         if rule == Rule::scan_statement {
-            let span = Skeleton::new(&scan, self.source, range.clone()).whole(self.file);
+            let span = Skeleton::new(&scan, self.source, range.clone(), Form::Statement).whole(self.file);
             return self.scan(range).map(|kind| Stmt { kind, span });
         }
-        let skeleton = Skeleton::new(&scan, self.source, range);
+        let skeleton = Skeleton::new(&scan, self.source, range, Form::Statement);
         let pairs = self.grammar(rule, &skeleton, mistake)?;
         let kind = match rule {
             Rule::param_statement | Rule::state_statement => self.slots(&skeleton, rule, pairs)?,
@@ -89,13 +89,13 @@ impl Reader<'_> {
     /// `range` is a whole `scan(…) … { … }`; its body is taken off first.
     fn scan(&mut self, range: Range<usize>) -> Built<StmtKind> {
         let scan = Rc::clone(&self.scan);
-        let whole = Skeleton::new(&scan, self.source, range.clone());
+        let whole = Skeleton::new(&scan, self.source, range.clone(), Form::Statement);
         let open = whole.bodies().pop().filter(|&open| scan.brace(open).outer_end == range.end);
         let Some(open) = open else {
             let label = "`{ … }` with the equations of one step follows the states";
             return Err(error(whole.whole(self.file), "this `scan` has no body", label));
         };
-        let skeleton = Skeleton::new(&scan, self.source, range.start..open);
+        let skeleton = Skeleton::new(&scan, self.source, range.start..open, Form::Statement);
         let pairs = self.grammar(Rule::scan_statement, &skeleton, Mistake::Scan);
         let body = self.body(open);
         let (mut args, mut states) = (Vec::new(), Vec::new());
