@@ -395,8 +395,11 @@ impl Elaborator<'_> {
                 times,
             ));
         }
-        if times > super::elaborate::MAX_APPLICATIONS as f64 {
-            return Err(errors::expands(self.blame(n.span), times));
+        // Repetitions multiply: known on the way to the innermost body, before the second round of any.
+        let outer = self.repetitions;
+        self.repetitions *= times.max(1.0);
+        if self.repetitions > super::elaborate::MAX_APPLICATIONS as f64 {
+            return Err(errors::expands(self.blame(n.span), self.repetitions));
         }
         let ValKind::Func(f) = &body.kind else {
             return Err(errors::wrong_type(self.blame(span), "a body `{ … }`", &body));
@@ -404,6 +407,7 @@ impl Elaborator<'_> {
         for _ in 0..times as usize {
             x = self.apply_func(f, vec![x], span)?;
         }
+        self.repetitions = outer;
         Ok(x)
     }
 

@@ -5,7 +5,7 @@
 
 use super::builtin;
 use super::elaborate::{Elaborator, Res};
-use super::errors;
+use super::errors::{self, Boxed};
 use super::value::{Func, Label, Template, Val, ValKind};
 use crate::base::Span;
 use crate::syntax::ast::{Arg, BinaryOp, Call, Def, DefKind, Expr, ExprKind, Stmt};
@@ -43,16 +43,14 @@ impl Elaborator<'_> {
 
     fn args(&mut self, c: &Call) -> Res<Args> {
         let mut out: Args = Vec::new();
-        for a in c.args.iter().flatten() {
+        for (i, a) in c.args.iter().flatten().enumerate() {
             if let Some(n) = &a.name
                 && let Some(first) = c.args.iter().flatten().find(|b| b.name.as_ref().is_some_and(|m| m.text == n.text))
                 && first.value.span != a.value.span
             {
                 let first = first.name.as_ref().map_or(first.value.span, |m| m.span);
-                let before = c.args.iter().flatten().take_while(|b| b.value.span != a.value.span).last();
-                let from = before.map_or(n.span, |b| b.value.span.after());
-                let d = errors::duplicate(first, n.span, "the setting", &n.text);
-                return Err(Box::new((*d).fix("leave one of them out", from.to(a.value.span), "")));
+                let before = c.args.iter().flatten().nth(i.wrapping_sub(1)).map_or(n.span, |b| b.value.span.after());
+                return Err(errors::duplicate_setting(first, n.span, before.to(a.value.span), "the setting", &n.text));
             }
             let v = self.eval(&a.value)?;
             out.push((a.name.as_ref().map(|n| n.text.clone()), v));
@@ -161,10 +159,23 @@ impl Elaborator<'_> {
             p.default.is_none() && p.name.text != "body" && !out.contains_key(&p.name.text)
         };
         if let Some(p) = def.params.iter().find(lacks) {
-            return Err(errors::missing_setting(self.blame(c.callee.span), &def.name.text, &p.name.text));
+            let d = errors::missing_setting(self.blame(c.callee.span), &def.name.text, &p.name.text);
+            return Err(self.with_example(d, def, &p.name.text, c.callee.span, c.args.as_deref()));
         }
         self.check_settings(def, &out)?;
         Ok(out)
+    }
+
+    /// Offers the value that the example of the definition has; `at` is the name that lacks it in its parentheses.
+    pub fn with_example(&self, d: Boxed, def: &Def, setting: &str, at: Span, args: Option<&[Arg]>) -> Boxed {
+        let Some(given) = self.items.example(def, setting).filter(|_| !self.items.is_library(at)) else { return d };
+        let (place, text) = match args {
+            None => (at.after(), format!("({given})")),
+            // behind the `(`
+            Some([]) => (Span { start: at.end + 1, end: at.end + 1, ..at }, given.clone()),
+            Some([.., last]) => (last.value.span.after(), format!(", {given}")),
+        };
+        Box::new((*d).fix(format!("write `{given}`, as in the example of `{}`", def.name.text), place, text))
     }
 
     /// A setting is of the type of its default: a number stays a number, `true` a truth value.

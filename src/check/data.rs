@@ -23,7 +23,13 @@ impl Elaborator<'_> {
                     self.declare_symbols(targets[0].ty.as_ref(), &mut symbols);
                     let field = self.field_spec(&targets[0], Some(value))?;
                     if let Some(first) = fields.iter().find(|f| f.name == field.name) {
-                        return Err(errors::duplicate(first.span, field.span, "the field", &field.name));
+                        return Err(errors::duplicate_setting(
+                            first.span,
+                            field.span,
+                            stmt.span,
+                            "the field",
+                            &field.name,
+                        ));
                     }
                     fields.push(field);
                 }

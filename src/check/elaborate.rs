@@ -6,6 +6,7 @@
 use super::errors::{self, Boxed};
 use super::items::Items;
 use super::value::{Func, Kind, Label, Template, Tensor, Val, ValKind};
+pub use super::value::{join, keep};
 use crate::base::{Diagnostic, Extent, Span, Type};
 use crate::graph::{Builder, Role};
 use crate::ops::Value;
@@ -18,6 +19,8 @@ pub type Res<T> = Result<T, Boxed>;
 /// More layers than this are a mistake, and are refused before they are made.
 pub const MAX_APPLICATIONS: usize = 100_000;
 const MAX_DEPTH: usize = 200;
+/// Expressions inside each other, across definitions and constants; each takes a part of the stack.
+const MAX_NESTING: usize = 1500;
 
 /// A trained tensor, and how it gets its first value.
 #[derive(Clone, Debug)]
@@ -87,6 +90,10 @@ pub struct Elaborator<'a> {
     pub backward: bool,
     calls: Vec<Span>,
     applications: usize,
+    /// How many expressions are being evaluated inside each other.
+    nesting: usize,
+    /// The product of the repetitions around the place that is carried out.
+    pub repetitions: f64,
     streams: i64,
 }
 
@@ -115,6 +122,8 @@ impl<'a> Elaborator<'a> {
             backward: false,
             calls: vec![],
             applications: 0,
+            nesting: 0,
+            repetitions: 1.0,
             streams: 0,
         }
     }
@@ -189,9 +198,20 @@ impl<'a> Elaborator<'a> {
             return Err(errors::expands(self.blame(span), self.applications as f64));
         }
         if self.frames.len() > MAX_DEPTH {
-            return Err(errors::expands(self.blame(span), f64::INFINITY));
+            return Err(errors::nests(self.blame(span), MAX_DEPTH));
         }
         Ok(())
+    }
+
+    /// Evaluates an expression that may stand in another one.
+    pub fn eval(&mut self, e: &Expr) -> Res<Val> {
+        if self.nesting >= MAX_NESTING {
+            return Err(errors::nests(self.blame(e.span), MAX_NESTING));
+        }
+        self.nesting += 1;
+        let value = self.value(e);
+        self.nesting -= 1;
+        value
     }
 
     /// Applies a layer or function to its inputs.
@@ -276,7 +296,10 @@ impl<'a> Elaborator<'a> {
                     let v = self.eval(e)?;
                     self.frame().vars.insert(p.name.text.clone(), v);
                 }
-                None => return Err(errors::missing_setting(self.blame(span), &def.name.text, &p.name.text)),
+                None => {
+                    let d = errors::missing_setting(self.blame(span), &def.name.text, &p.name.text);
+                    return Err(self.with_example(d, def, &p.name.text, span, None));
+                }
             }
         }
         let outer = self.bind_ports(def, inputs, span)?;
@@ -414,31 +437,5 @@ impl<'a> Elaborator<'a> {
     pub fn check_size(&self, shape: &[Extent], span: Span) -> Res<()> {
         let n = shape.iter().filter_map(|e| e.fixed()).try_fold(4u64, |n, e| n.checked_mul(e));
         if n.is_none_or(|n| n > 1 << 46) { Err(errors::too_large(self.blame(span), shape)) } else { Ok(()) }
-    }
-}
-
-/// A function that the user names keeps its weights under that name.
-pub fn keep(f: &mut Func, kept: String) {
-    match f {
-        Func::Def { path: path @ None, .. } => *path = Some(kept),
-        Func::Compose(parts) => {
-            for (i, part) in parts.iter_mut().enumerate() {
-                if let ValKind::Func(f) = &mut part.kind {
-                    keep(f, join(&kept, &i.to_string()));
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-/// The name `part` below `path`. One that begins with `_` is an ending: it is put behind the next name. Until then it stands
-/// behind a `/`: `rnn` and `_l0` are `rnn/_l0`, and with `weight` they are `rnn.weight_l0`.
-pub fn join(path: &str, part: &str) -> String {
-    let (base, ending) = path.split_once('/').unwrap_or((path, ""));
-    match part.strip_prefix('_') {
-        Some(_) => format!("{base}/{part}{ending}"),
-        None if base.is_empty() => format!("{part}{ending}"),
-        None => format!("{base}.{part}{ending}"),
     }
 }

@@ -66,6 +66,17 @@ pub fn duplicate(first: Span, second: Span, what: &str, name: &str) -> Boxed {
     Box::new((*d).label(first, "first given here"))
 }
 
+/// What is named a second time gets a name of its own: nothing that was written is lost.
+pub fn duplicate_name(first: Span, second: Span, what: &str, name: &str) -> Boxed {
+    let other = format!("{name}2");
+    Box::new((*duplicate(first, second, what, name)).fix(format!("give it another name: `{other}`"), second, other))
+}
+
+/// `written` is the whole of what is given a second time.
+pub fn duplicate_setting(first: Span, second: Span, written: Span, what: &str, name: &str) -> Boxed {
+    Box::new((*duplicate(first, second, what, name)).fix(format!("remove the second `{name}`"), written, ""))
+}
+
 pub fn missing_setting(span: Span, owner: &str, name: &str) -> Boxed {
     let d = error("E0104", span, format!("`{owner}` needs `{name}`"), format!("`{name}` is not given"));
     Box::new((*d).note(format!("write `{owner}({name} = …)`")))
@@ -293,6 +304,12 @@ pub fn not_differentiable(span: Span, op: &str) -> Boxed {
 pub fn expands(span: Span, n: f64) -> Boxed {
     let d = error("E0801", span, format!("this expands to {n} layers, limit 100 000"), "repeated here".into());
     Box::new((*d).note("nested repetitions multiply"))
+}
+
+/// E0003 beyond one file's brackets: definitions or constants inside each other.
+pub fn nests(span: Span, limit: usize) -> Boxed {
+    let d = error("E0003", span, format!("nesting deeper than {limit}"), "this is one level too many".into());
+    Box::new((*d).note("definitions and constants that use each other stand inside each other; make the chain shorter"))
 }
 
 pub fn ambiguous(span: Span, owner: &str, what: &str, names: &[&str]) -> Boxed {

@@ -32,7 +32,8 @@ pub const WORDS: [&str; 13] = [
 ];
 
 impl Elaborator<'_> {
-    pub fn eval(&mut self, e: &Expr) -> Res<Val> {
+    /// What [`Elaborator::eval`] gives, without its count.
+    pub fn value(&mut self, e: &Expr) -> Res<Val> {
         let kind = match &e.kind {
             ExprKind::Number { value, integer, unit } => {
                 ValKind::Number(Number { value: *value, integer: *integer, unit: *unit })

@@ -13,6 +13,8 @@ use std::rc::Rc;
 pub struct Items {
     pub defs: BTreeMap<String, Rc<Def>>,
     pub consts: BTreeMap<String, (Ident, Expr)>,
+    /// Per definition the text behind `// Example:` above it.
+    examples: BTreeMap<String, String>,
     library: BTreeSet<FileId>,
 }
 
@@ -24,6 +26,7 @@ impl Items {
         let mut errors = Vec::new();
         let mut seen: BTreeMap<String, Span> = BTreeMap::new();
         for (id, file) in files {
+            items.gather_examples(file);
             for item in &file.items {
                 let name = match &item.kind {
                     ItemKind::Def(d) => &d.name,
@@ -34,7 +37,7 @@ impl Items {
                 if !items.library.contains(id)
                     && let Some(first) = seen.insert(name.text.clone(), name.span)
                 {
-                    errors.push(errors::duplicate(first, name.span, "the name", &name.text));
+                    errors.push(errors::duplicate_name(first, name.span, "the name", &name.text));
                     continue;
                 }
                 match &item.kind {
@@ -53,53 +56,72 @@ impl Items {
         (items, errors)
     }
 
+    fn gather_examples(&mut self, file: &File) {
+        for comment in &file.comments {
+            let Some(text) = comment.text.strip_prefix("// Example:") else { continue };
+            let next = file.items.partition_point(|i| i.span.start < comment.span.end);
+            if let Some(ItemKind::Def(d)) = file.items.get(next).map(|i| &i.kind) {
+                self.examples.insert(d.name.text.clone(), text.trim().to_string());
+            }
+        }
+    }
+
+    /// What the example of a definition gives for one of its settings, as written in parentheses: `lr = 0.01`, `16`.
+    pub fn example(&self, def: &Def, setting: &str) -> Option<String> {
+        let text = self.examples.get(&def.name.text)?;
+        let call = text.find(&format!("{}(", def.name.text))?;
+        let inside = &text[call + def.name.text.len() + 1..];
+        let place = def.params.iter().position(|p| p.name.text == setting)?;
+        let given = split_arguments(inside);
+        let named = |a: &&str| a.split_once('=').is_some_and(|(name, _)| name.trim() == setting);
+        let found = given.iter().copied().find(named);
+        let by_place = || given.get(place).copied().filter(|a| !a.contains('=') && !a.is_empty());
+        found.or_else(by_place).map(str::to_string)
+    }
+
     pub fn is_library(&self, span: Span) -> bool {
         self.library.contains(&span.file)
     }
 
-    /// Definitions that reach themselves: elaboration would never end.
+    /// Definitions and constants that reach themselves: elaboration would never end. The way down is a list, not calls: a
+    /// chain of definitions may be as long as the file.
     fn find_cycles(&self, errors: &mut Vec<Boxed>) {
-        let mut done: BTreeSet<&str> = BTreeSet::new();
-        for name in self.defs.keys() {
-            let mut path: Vec<&str> = Vec::new();
-            self.walk(name, &mut path, &mut done, errors);
-        }
-        let mut reaching: BTreeSet<&str> = BTreeSet::new();
-        for (name, (ident, value)) in &self.consts {
-            let mut names = Vec::new();
-            names_in_expr(value, &mut names);
-            if names.iter().any(|n| n.text == *name) && reaching.insert(name) {
-                errors.push(errors::cycle(ident.span, &[name.clone(), name.clone()]));
+        let mut done: BTreeSet<String> = BTreeSet::new();
+        for name in self.defs.keys().chain(self.consts.keys()) {
+            let mut path: Vec<(String, std::vec::IntoIter<Ident>)> = vec![(name.clone(), self.uses(name))];
+            let mut open: BTreeMap<String, usize> = BTreeMap::from([(name.clone(), 0)]);
+            while let Some((_, uses)) = path.last_mut() {
+                let Some(used) = uses.next() else {
+                    let closed = path.pop().map(|(name, _)| name).unwrap_or_default();
+                    open.remove(&closed);
+                    done.insert(closed);
+                    continue;
+                };
+                if let Some(at) = open.get(&used.text) {
+                    let mut round: Vec<String> = path[*at..].iter().map(|(s, _)| s.clone()).collect();
+                    round.push(used.text.clone());
+                    errors.push(errors::cycle(used.span, &round));
+                } else if !done.contains(&used.text) {
+                    open.insert(used.text.clone(), path.len());
+                    let uses = self.uses(&used.text);
+                    path.push((used.text, uses));
+                }
             }
         }
     }
 
-    fn walk<'s>(
-        &'s self,
-        name: &'s str,
-        path: &mut Vec<&'s str>,
-        done: &mut BTreeSet<&'s str>,
-        errors: &mut Vec<Boxed>,
-    ) {
-        let Some((name, def)) = self.defs.get_key_value(name) else { return };
-        if done.contains(name.as_str()) {
-            return;
-        }
-        path.push(name);
+    /// The names that a constant or a definition mentions and that are not its own; none for what is neither.
+    fn uses(&self, name: &str) -> std::vec::IntoIter<Ident> {
         let mut names = Vec::new();
-        names_in_body(&def.body, &mut names);
-        let own = own_names(def);
-        for used in names.into_iter().filter(|n| !own.contains(n.text.as_str())) {
-            if let Some(at) = path.iter().position(|p| *p == used.text) {
-                let mut round: Vec<String> = path[at..].iter().map(|s| s.to_string()).collect();
-                round.push(used.text.clone());
-                errors.push(errors::cycle(used.span, &round));
-            } else if let Some((key, _)) = self.defs.get_key_value(&used.text) {
-                self.walk(key, path, done, errors);
-            }
+        if let Some((_, value)) = self.consts.get(name) {
+            names_in_expr(value, &mut names);
+        } else if let Some(def) = self.defs.get(name) {
+            names_in_body(&def.body, &mut names);
+            let own = own_names(def);
+            names.retain(|n| !own.contains(n.text.as_str()));
         }
-        path.pop();
-        done.insert(name);
+        names.retain(|n| self.consts.contains_key(&n.text) || self.defs.contains_key(&n.text));
+        names.into_iter()
     }
 }
 
@@ -113,6 +135,9 @@ fn own_names(def: &Def) -> BTreeSet<&str> {
             match &stmt.kind {
                 StmtKind::Bind { targets, .. } => {
                     own.extend(targets.iter().filter_map(|t| t.path.first()).map(|n| n.text.as_str()));
+                }
+                StmtKind::Expr(Expr { kind: ExprKind::Call(c), .. }) => {
+                    bodies.extend([&c.body, &c.otherwise].into_iter().flatten().map(Vec::as_slice));
                 }
                 StmtKind::Param(slot) => drop(own.insert(&slot.name.text)),
                 StmtKind::State(slots) => own.extend(slots.iter().map(|s| s.name.text.as_str())),
@@ -132,7 +157,7 @@ fn duplicates_within(def: &Def, errors: &mut Vec<Boxed>) {
     let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
     for p in &def.params {
         if let Some(first) = seen.insert(&p.name.text, p.name.span) {
-            errors.push(errors::duplicate(first, p.name.span, "the setting", &p.name.text));
+            errors.push(errors::duplicate_name(first, p.name.span, "the setting", &p.name.text));
         }
     }
     let mut slots: BTreeMap<&str, Span> = BTreeMap::new();
@@ -140,7 +165,7 @@ fn duplicates_within(def: &Def, errors: &mut Vec<Boxed>) {
         if let StmtKind::Param(slot) = &stmt.kind
             && let Some(first) = slots.insert(&slot.name.text, slot.name.span)
         {
-            errors.push(errors::duplicate(first, slot.name.span, "the parameter", &slot.name.text));
+            errors.push(errors::duplicate_name(first, slot.name.span, "the parameter", &slot.name.text));
         }
     }
 }
@@ -188,4 +213,25 @@ pub fn names_in_expr(e: &Expr, out: &mut Vec<Ident>) {
         }
         _ => {}
     }
+}
+
+/// The arguments at the beginning of `text`, up to the `)` that ends them.
+fn split_arguments(text: &str) -> Vec<&str> {
+    let (mut out, mut depth, mut from) = (Vec::new(), 0usize, 0);
+    for (at, sign) in text.char_indices() {
+        match sign {
+            '(' | '[' => depth += 1,
+            ',' if depth == 0 => {
+                out.push(text[from..at].trim());
+                from = at + 1;
+            }
+            ')' | ']' if depth == 0 => {
+                out.push(text[from..at].trim());
+                break;
+            }
+            ')' | ']' => depth -= 1,
+            _ => {}
+        }
+    }
+    out
 }

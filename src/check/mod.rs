@@ -35,6 +35,7 @@ use crate::syntax::ast::{DefKind, File, ItemKind};
 use elaborate::Elaborator;
 use items::Items;
 pub use program::{Checked, Differentiate, Gradients, NoGradient, Run, Training};
+use std::collections::BTreeSet;
 use train::TrainItem;
 
 /// Checks a user's file (the last of `files`) with the library before it. Returns what could be understood, and everything

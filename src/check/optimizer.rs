@@ -65,7 +65,8 @@ impl Elaborator<'_> {
             settings.insert(name.clone(), v);
         }
         if let Some(p) = def.params.iter().find(|p| p.default.is_none() && !settings.contains_key(&p.name.text)) {
-            return Err(errors::missing_setting(self.blame(*span), &def.name.text, &p.name.text));
+            let d = errors::missing_setting(self.blame(*span), &def.name.text, &p.name.text);
+            return Err(self.with_example(d, def, &p.name.text, *span, None));
         }
         for (path, g) in self.order.clone().into_iter().zip(grads) {
             let w = self.weights[&path].tensor.clone();

@@ -114,9 +114,10 @@ impl Elaborator<'_> {
                     match (*entry, path.len()) {
                         ("schedule", 2) => {
                             if out.schedules.iter().any(|(n, _)| *n == path[1].text) {
-                                return Err(errors::duplicate(
+                                return Err(errors::duplicate_setting(
                                     path[1].span,
                                     targets[0].span,
+                                    stmt.span,
                                     "the schedule of",
                                     &path[1].text,
                                 ));
@@ -134,7 +135,13 @@ impl Elaborator<'_> {
                         ("augment", _) => return Err(errors::unsupported(stmt.span, "`augment`")),
                         (entry, 1) => {
                             if let Some((_, first)) = out.single.insert(entry, (value, path[0].span)) {
-                                return Err(errors::duplicate(first, path[0].span, "the setting", entry));
+                                return Err(errors::duplicate_setting(
+                                    first,
+                                    path[0].span,
+                                    stmt.span,
+                                    "the setting",
+                                    entry,
+                                ));
                             }
                         }
                         _ => return Err(errors::unknown_setting(path[1].span, &path[1].text, &path[0].text, &[])),
@@ -228,7 +235,7 @@ impl Elaborator<'_> {
             return Err(errors::wrong_type_words(e.span, "a comparison such as `test.loss < 0.1`", "something else"));
         };
         let (part, metric) = self.part_metric(left)?;
-        let [(op, _, right)] = rest.as_slice() else {
+        let [(op, sign, right)] = rest.as_slice() else {
             return Err(errors::wrong_type_words(e.span, "one comparison", "several"));
         };
         let op = match op {
@@ -236,7 +243,10 @@ impl Elaborator<'_> {
             BinaryOp::Le => Comparison::Le,
             BinaryOp::Gt => Comparison::Gt,
             BinaryOp::Ge => Comparison::Ge,
-            _ => return Err(errors::wrong_type_words(e.span, "`<`, `<=`, `>` or `>=`", "another operator")),
+            _ => {
+                let d = errors::wrong_type_words(*sign, "`<`, `<=`, `>` or `>=`", "another operator");
+                return Err(Box::new((*d).fix("a promise is a bound: `>=`", *sign, ">=")));
+            }
         };
         let value = self.number(right)?;
         Ok(Expect { part, metric, op, value, span: e.span })

@@ -238,3 +238,29 @@ pub fn describe_extents(extents: &[Extent]) -> String {
     });
     format!("[{}]", shown.collect::<Vec<_>>().join(", "))
 }
+
+/// A function that the user names keeps its weights under that name.
+pub fn keep(f: &mut Func, kept: String) {
+    match f {
+        Func::Def { path: path @ None, .. } => *path = Some(kept),
+        Func::Compose(parts) => {
+            for (i, part) in parts.iter_mut().enumerate() {
+                if let ValKind::Func(f) = &mut part.kind {
+                    keep(f, join(&kept, &i.to_string()));
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The name `part` below `path`. One that begins with `_` is an ending: it is put behind the next name. Until then it stands
+/// behind a `/`: `rnn` and `_l0` are `rnn/_l0`, and with `weight` they are `rnn.weight_l0`.
+pub fn join(path: &str, part: &str) -> String {
+    let (base, ending) = path.split_once('/').unwrap_or((path, ""));
+    match part.strip_prefix('_') {
+        Some(_) => format!("{base}/{part}{ending}"),
+        None if base.is_empty() => format!("{part}{ending}"),
+        None => format!("{base}.{part}{ending}"),
+    }
+}

@@ -12,6 +12,9 @@ use std::collections::BTreeSet;
 /// Reads a file named by `use`: its name as shown in messages, and its text.
 pub type Loader<'a> = &'a dyn Fn(&str) -> Result<(String, String), Diagnostic>;
 
+/// Bytes of text that are checked again to see whether fixes hold: a thousand mistakes in a page, three in 10 MB.
+const MAX_TRIED: usize = 32 << 20;
+
 /// The library's trees, parsed once.
 pub struct Library {
     sources: SourceMap,
@@ -55,15 +58,20 @@ impl Library {
         let mut analysis = self.look(name, text, loader);
         let before = errors_of(&analysis.diagnostics);
         let mut diagnostics = std::mem::take(&mut analysis.diagnostics);
+        let mut tried = 0;
         for d in &mut diagnostics {
             let candidates = std::mem::take(&mut d.fixes);
             let own = key(d);
-            let holds = |fix: &Fix| {
+            let mut holds = |fix: &Fix| {
+                tried += text.len();
+                if tried > MAX_TRIED {
+                    return false;
+                }
                 let Some(fixed) = apply(text, analysis.file, fix) else { return false };
                 let after = errors_of(&self.look(name, &fixed, loader).diagnostics);
                 (d.severity == Severity::Warning || !after.contains(&own)) && after.is_subset(&before)
             };
-            d.fixes = candidates.into_iter().find(holds).into_iter().collect();
+            d.fixes = candidates.into_iter().find(&mut holds).into_iter().collect();
         }
         analysis.diagnostics = diagnostics;
         analysis
@@ -76,7 +84,7 @@ impl Library {
         let file = sources.add(name, text, false);
         let (tree, errors) = syntax::parse(file, text);
         diagnostics.extend(errors);
-        let mut seen = BTreeSet::from([name.to_string()]);
+        let mut seen = BTreeSet::from([bare(name).to_string()]);
         self.follow(&tree, &mut sources, &mut seen, &mut used, &mut diagnostics, loader);
         if diagnostics.iter().any(|d| d.severity == Severity::Error) {
             let checked = Checked { items: Default::default(), data: vec![], runs: vec![] };
@@ -103,7 +111,7 @@ impl Library {
             let ast::ItemKind::Use { path } = &item.kind else { continue };
             match loader(&path.text) {
                 Ok((name, text)) => {
-                    if !seen.insert(name.clone()) {
+                    if !seen.insert(bare(&name).to_string()) {
                         continue;
                     }
                     let id = sources.add(name, text.as_str(), false);
@@ -131,6 +139,11 @@ pub fn differentiate(
         Ok(g) => Ok(Gradients { unreached: g.unreached.iter().map(|i| wrt[*i]).collect(), values: g.values }),
         Err(n) => Err(NoGradient { span: n.span, op: n.op }),
     }
+}
+
+/// A file beside the current folder is the same with and without `./`.
+fn bare(name: &str) -> &str {
+    name.strip_prefix("./").unwrap_or(name)
 }
 
 type Key = (String, String);

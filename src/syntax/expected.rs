@@ -216,6 +216,13 @@ impl Place<'_> {
             let diagnostic = Diagnostic::error("E0010", span, message, format!("write `{fixed}`"));
             return Some(diagnostic.fix(format!("write `{fixed}`"), span, fixed));
         }
+        if let Some(found) = found.filter(|f| f.text == "=" && self.mistake == Mistake::Expect && self.open.is_none()) {
+            // what is small when it is good has one name that the language knows
+            let bound = if before.text == "loss" { "<=" } else { ">=" };
+            let message = "a promise is a comparison, `=` gives a value";
+            let diagnostic = Diagnostic::error("E0010", self.span(found), message, "expected `>=`, `<=`, `>` or `<`");
+            return Some(diagnostic.fix(format!("write `{bound}`"), self.span(found), bound));
+        }
         if found.is_none() && self.open.is_none() && before.text == "->" || before.text == "then" && found.is_none() {
             let message = format!("the line ends with `{}`", before.text);
             let label = format!("to go on, begin the next line with `{}`", before.text);
