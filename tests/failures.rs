@@ -3,6 +3,17 @@
 //! In: the files of `tests/failures`, each with its expectation in the first line. Out: the places where the message is
 //! another one. Invariant: nothing here depends on the wording beyond the fragments that a file names.
 
+#[path = "failures/catalogue.rs"]
+mod catalogue;
+#[path = "failures/data.rs"]
+mod data;
+#[path = "failures/mutations.rs"]
+mod mutations;
+#[path = "failures/shapes.rs"]
+mod shapes;
+#[path = "failures/source.rs"]
+mod source;
+
 use nnc::base::{Diagnostic, Severity};
 use nnc::driver::pipeline::{Analysis, Library};
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! Tests of runtime: text in, text out.
 
 mod allocations;
-mod common;
+pub mod common;
 mod data;
 mod files;
 mod memory;
