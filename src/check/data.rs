@@ -91,14 +91,14 @@ impl Elaborator<'_> {
     fn declare_symbols(&mut self, ty: Option<&TypeExpr>, symbols: &mut Vec<String>) {
         let mut names = Vec::new();
         let types = ty.iter().flat_map(|t| t.args.iter().chain(t.dims.iter().flatten()));
-        types.for_each(|e| super::items::names_in_expr(e, &mut names));
-        for name in names {
-            let free = self.lookup(&name.text).is_none() && !self.items.consts.contains_key(&name.text);
-            if free && name.text.starts_with(char::is_uppercase) {
+        types.for_each(|e| super::items::names_in_expr(e, &mut |name, span| names.push((name, span))));
+        for (name, span) in names {
+            let free = self.lookup(name).is_none() && !self.items.consts.contains_key(name);
+            if free && name.starts_with(char::is_uppercase) {
                 let extent = Extent::Sym(FIRST_SYMBOL + symbols.len() as u32);
-                let dim = Val::new(ValKind::Dim { name: name.text.clone(), extent }, name.span);
-                self.frame().vars.insert(name.text.clone(), dim);
-                symbols.push(name.text);
+                let dim = Val::new(ValKind::Dim { name: name.to_string(), extent }, span);
+                self.frame().vars.insert(name.to_string(), dim);
+                symbols.push(name.to_string());
             }
         }
     }

@@ -9,7 +9,7 @@ use super::errors;
 use super::value::{Axis, Func, Kind, Label, Number, Tensor, Val, ValKind};
 use crate::base::{DType, Extent, Span};
 use crate::ops::{Attr, Attrs};
-use crate::syntax::ast::{BinaryOp, Call, Expr, ExprKind, Ident, UnaryOp};
+use crate::syntax::ast::{BinaryOp, Call, Expr, ExprKind, UnaryOp};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -90,7 +90,7 @@ impl Elaborator<'_> {
             _ => {}
         }
         if let Some((_, value)) = self.items.consts.get(n) {
-            let value = value.clone();
+            let value = Rc::clone(value);
             self.frames.push(Default::default());
             let v = self.eval(&value);
             self.frames.pop();
@@ -242,11 +242,11 @@ impl Elaborator<'_> {
 
     /// Whether a call at the head of a pipeline has its inputs in its parentheses: what depends on a tensor is one.
     fn has_inputs(&self, c: &Call) -> bool {
-        let mut names = Vec::new();
+        let mut found = false;
+        let mut is_tensor = |n: &str, _| found |= matches!(self.lookup(n).map(|v| &v.kind), Some(ValKind::Tensor(_)));
         let inputs = c.args.iter().flatten().filter(|a| a.name.is_none());
-        inputs.for_each(|a| super::items::names_in_expr(&a.value, &mut names));
-        let tensor = |n: &Ident| matches!(self.lookup(&n.text).map(|v| &v.kind), Some(ValKind::Tensor(_)));
-        names.iter().any(tensor)
+        inputs.for_each(|a| super::items::names_in_expr(&a.value, &mut is_tensor));
+        found
     }
 
     /// A part of a pipeline: what stands in its parentheses are settings, its input comes along the arrow.

@@ -12,7 +12,7 @@ use std::rc::Rc;
 #[derive(Default, Debug)]
 pub struct Items {
     pub defs: BTreeMap<String, Rc<Def>>,
-    pub consts: BTreeMap<String, (Ident, Expr)>,
+    pub consts: BTreeMap<String, (Ident, Rc<Expr>)>,
     /// Per definition the text behind `// Example:` above it.
     examples: BTreeMap<String, String>,
     library: BTreeSet<FileId>,
@@ -43,10 +43,10 @@ impl Items {
                 match &item.kind {
                     ItemKind::Def(d) => {
                         duplicates_within(d, &mut errors);
-                        items.defs.insert(name.text.clone(), Rc::new(d.clone()));
+                        items.defs.insert(name.text.clone(), Rc::clone(d));
                     }
                     ItemKind::Const { value, .. } => {
-                        items.consts.insert(name.text.clone(), (name.clone(), value.clone()));
+                        items.consts.insert(name.text.clone(), (name.clone(), Rc::clone(value)));
                     }
                     _ => {}
                 }
@@ -110,18 +110,23 @@ impl Items {
         }
     }
 
-    /// The names that a constant or a definition mentions and that are not its own; none for what is neither.
+    /// The names that a constant or a definition mentions and that are not its own, each once; none for what is neither.
     fn uses(&self, name: &str) -> std::vec::IntoIter<Ident> {
-        let mut names = Vec::new();
-        if let Some((_, value)) = self.consts.get(name) {
-            names_in_expr(value, &mut names);
-        } else if let Some(def) = self.defs.get(name) {
-            names_in_body(&def.body, &mut names);
-            let own = own_names(def);
-            names.retain(|n| !own.contains(n.text.as_str()));
+        let def = self.defs.get(name).filter(|_| !self.consts.contains_key(name));
+        let own = def.map(|d| own_names(d)).unwrap_or_default();
+        let (mut seen, mut uses): (BTreeSet<&str>, _) = (BTreeSet::new(), Vec::new());
+        let mut take = |text, span| {
+            let known = |text: &str| self.consts.contains_key(text) || self.defs.contains_key(text);
+            if !own.contains(text) && known(text) && seen.insert(text) {
+                uses.push(Ident { text: text.to_string(), span });
+            }
+        };
+        match (def, self.consts.get(name)) {
+            (Some(def), _) => names_in_body(&def.body, &mut take),
+            (None, Some((_, value))) => names_in_expr(value, &mut take),
+            (None, None) => {}
         }
-        names.retain(|n| self.consts.contains_key(&n.text) || self.defs.contains_key(&n.text));
-        names.into_iter()
+        uses.into_iter()
     }
 }
 
@@ -170,46 +175,46 @@ fn duplicates_within(def: &Def, errors: &mut Vec<Boxed>) {
     }
 }
 
-/// The callees and names that a body mentions, in order of the text.
-pub fn names_in_body(body: &[Stmt], out: &mut Vec<Ident>) {
+/// Calls `found` with the callees and names that a body mentions, in order of the text.
+pub fn names_in_body<'a>(body: &'a [Stmt], found: &mut dyn FnMut(&'a str, Span)) {
     for stmt in body {
         match &stmt.kind {
-            StmtKind::Bind { value, .. } => names_in_expr(value, out),
-            StmtKind::Assert { condition, .. } => names_in_expr(condition, out),
-            StmtKind::Expect(e) | StmtKind::Expr(e) => names_in_expr(e, out),
-            StmtKind::Phase { body, .. } => names_in_body(body, out),
-            StmtKind::Scan { body, .. } => names_in_body(body, out),
+            StmtKind::Bind { value, .. } => names_in_expr(value, found),
+            StmtKind::Assert { condition, .. } => names_in_expr(condition, found),
+            StmtKind::Expect(e) | StmtKind::Expr(e) => names_in_expr(e, found),
+            StmtKind::Phase { body, .. } => names_in_body(body, found),
+            StmtKind::Scan { body, .. } => names_in_body(body, found),
             _ => {}
         }
     }
 }
 
-pub fn names_in_expr(e: &Expr, out: &mut Vec<Ident>) {
+pub fn names_in_expr<'a>(e: &'a Expr, found: &mut dyn FnMut(&'a str, Span)) {
     match &e.kind {
-        ExprKind::Name(n) => out.push(Ident { text: n.clone(), span: e.span }),
-        ExprKind::Field(base, _) | ExprKind::Unary(_, base) | ExprKind::Paren(base) => names_in_expr(base, out),
+        ExprKind::Name(n) => found(n, e.span),
+        ExprKind::Field(base, _) | ExprKind::Unary(_, base) | ExprKind::Paren(base) => names_in_expr(base, found),
         ExprKind::Call(c) => {
-            out.push(c.callee.clone());
+            found(&c.callee.text, c.callee.span);
             for a in c.args.iter().flatten() {
-                names_in_expr(&a.value, out);
+                names_in_expr(&a.value, found);
             }
             for body in [&c.body, &c.otherwise].into_iter().flatten() {
-                names_in_body(body, out);
+                names_in_body(body, found);
             }
         }
         ExprKind::Index(base, items) => {
-            names_in_expr(base, out);
-            items.iter().for_each(|i| names_in_expr(i, out));
+            names_in_expr(base, found);
+            items.iter().for_each(|i| names_in_expr(i, found));
         }
-        ExprKind::List(items) => items.iter().for_each(|i| names_in_expr(i, out)),
-        ExprKind::Range(a, b) => [a, b].into_iter().for_each(|i| names_in_expr(i, out)),
+        ExprKind::List(items) => items.iter().for_each(|i| names_in_expr(i, found)),
+        ExprKind::Range(a, b) => [a, b].into_iter().for_each(|i| names_in_expr(i, found)),
         ExprKind::Binary(first, rest) => {
-            names_in_expr(first, out);
-            rest.iter().for_each(|(_, _, x)| names_in_expr(x, out));
+            names_in_expr(first, found);
+            rest.iter().for_each(|(_, _, x)| names_in_expr(x, found));
         }
         ExprKind::Pipe(first, rest) => {
-            names_in_expr(first, out);
-            rest.iter().for_each(|(_, x)| names_in_expr(x, out));
+            names_in_expr(first, found);
+            rest.iter().for_each(|(_, x)| names_in_expr(x, found));
         }
         _ => {}
     }

@@ -90,9 +90,9 @@ impl Elaborator<'_> {
             // An assertion that needs more than settings is for the step itself.
             let about = |s: &&Stmt| match &s.kind {
                 StmtKind::Assert { condition, .. } => {
-                    let mut names = Vec::new();
-                    super::items::names_in_expr(condition, &mut names);
-                    names.iter().all(|n| n.text == *name)
+                    let mut only = true;
+                    super::items::names_in_expr(condition, &mut |n, _| only &= n == name);
+                    only
                 }
                 _ => false,
             };

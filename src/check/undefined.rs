@@ -7,8 +7,8 @@ use super::builtin;
 use super::errors;
 use super::expr::WORDS;
 use super::items::Items;
-use crate::base::Diagnostic;
-use crate::syntax::ast::{Def, Expr, ExprKind, Ident, Port, Stmt, StmtKind};
+use crate::base::{Diagnostic, Span};
+use crate::syntax::ast::{Def, Expr, ExprKind, Port, Stmt, StmtKind};
 use std::collections::BTreeSet;
 
 const ALWAYS: [&str; 8] = ["true", "false", "pi", "inf", "step", "if", "body", "batch"];
@@ -94,10 +94,10 @@ impl Scope<'_> {
 
     fn expr(&mut self, e: &Expr, layer: bool) {
         match &e.kind {
-            ExprKind::Name(n) => self.name(&Ident { text: n.clone(), span: e.span }, layer),
+            ExprKind::Name(n) => self.name(n, e.span, layer),
             ExprKind::Field(base, _) | ExprKind::Unary(_, base) | ExprKind::Paren(base) => self.expr(base, layer),
             ExprKind::Call(c) => {
-                self.name(&c.callee, true);
+                self.name(&c.callee.text, c.callee.span, true);
                 c.args.iter().flatten().for_each(|a| self.expr(&a.value, false));
                 for body in [&c.body, &c.otherwise].into_iter().flatten() {
                     self.declare(body);
@@ -124,8 +124,7 @@ impl Scope<'_> {
         }
     }
 
-    fn name(&mut self, n: &Ident, layer: bool) {
-        let text = n.text.as_str();
+    fn name(&mut self, text: &str, span: Span, layer: bool) {
         let defined =
             self.known.contains(text) || self.items.defs.contains_key(text) || self.items.consts.contains_key(text);
         if defined || builtin::find(text).is_some() || WORDS.contains(&text) || ALWAYS.contains(&text) {
@@ -136,11 +135,11 @@ impl Scope<'_> {
         if layer {
             let builtins: Vec<&str> = builtin::names().collect();
             near.extend(builtins);
-            let error = *errors::unknown_layer(n.span, text, &near);
+            let error = *errors::unknown_layer(span, text, &near);
             self.found.push(error);
         } else {
             near.extend(self.items.consts.keys().map(String::as_str));
-            let error = *errors::undefined(n.span, text, &near);
+            let error = *errors::undefined(span, text, &near);
             self.found.push(error);
         }
     }

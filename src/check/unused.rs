@@ -6,28 +6,30 @@
 use super::errors;
 use super::items::{names_in_body, names_in_expr};
 use super::program::Checked;
-use crate::base::{Diagnostic, FileId};
+use crate::base::{Diagnostic, FileId, Span};
 use crate::syntax::ast::{Def, DefKind, ExprKind, File, Ident, ItemKind, Port, Slot, Stmt, StmtKind, TypeExpr};
+use std::collections::BTreeSet;
 
 /// Definitions and constants that nothing names.
 pub fn definitions(checked: &Checked, users: &[&(FileId, &File)], found: &mut Vec<Diagnostic>) {
-    let mut used: Vec<String> = checked.runs.iter().map(|r| r.spec.model.clone()).collect();
+    let mut used: BTreeSet<&str> = checked.runs.iter().map(|r| r.spec.model.as_str()).collect();
+    let mut take = |name, _| {
+        used.insert(name);
+    };
     for (_, file) in users {
         for item in &file.items {
-            let mut names = Vec::new();
             match &item.kind {
-                ItemKind::Def(d) => names_in_def(d, &mut names),
+                ItemKind::Def(d) => names_in_def(d, &mut take),
                 ItemKind::Train { body, args, .. } => {
-                    names_in_body(body, &mut names);
-                    args.iter().for_each(|a| names_in_expr(&a.value, &mut names));
+                    names_in_body(body, &mut take);
+                    args.iter().for_each(|a| names_in_expr(&a.value, &mut take));
                 }
                 ItemKind::Data { body, .. } => {
-                    names_in_body(body, &mut names);
-                    types_of(body).for_each(|t| names_in_type(t, &mut names));
+                    names_in_body(body, &mut take);
+                    types_of(body).for_each(|t| names_in_type(t, &mut take));
                 }
                 _ => {}
             }
-            used.extend(names.into_iter().map(|n| n.text));
         }
     }
     for (_, file) in users {
@@ -37,7 +39,7 @@ pub fn definitions(checked: &Checked, users: &[&(FileId, &File)], found: &mut Ve
                 ItemKind::Const { name, .. } => ("the constant", name),
                 _ => continue,
             };
-            if !used.contains(&name.text) {
+            if !used.contains(name.text.as_str()) {
                 found.push(errors::unused(name.span, what, &name.text));
             }
         }
@@ -46,9 +48,11 @@ pub fn definitions(checked: &Checked, users: &[&(FileId, &File)], found: &mut Ve
 
 /// Settings, inputs and states of one definition that its body never names, and a weight that an optimizer never assigns.
 pub fn within(def: &Def, found: &mut Vec<Diagnostic>) {
-    let mut names = Vec::new();
-    names_in_def(def, &mut names);
-    let used = |name: &Ident| names.iter().any(|n| n.text == name.text);
+    let mut names = BTreeSet::new();
+    names_in_def(def, &mut |name, _| {
+        names.insert(name);
+    });
+    let used = |name: &Ident| names.contains(name.text.as_str());
     let settings = def.params.iter().map(|p| &p.name).filter(|n| n.text != "body");
     let unused = settings.filter(|n| !used(n)).map(|n| errors::unused(n.span, "the setting", &n.text));
     found.extend(unused);
@@ -70,7 +74,7 @@ pub fn within(def: &Def, found: &mut Vec<Diagnostic>) {
     }
 }
 
-fn names_in_def(def: &Def, out: &mut Vec<Ident>) {
+fn names_in_def<'a>(def: &'a Def, out: &mut dyn FnMut(&'a str, Span)) {
     names_in_body(&def.body, out);
     def.params.iter().filter_map(|p| p.default.as_ref()).for_each(|e| names_in_expr(e, out));
     let ports = def.inputs.iter().chain(&def.outputs);
@@ -83,10 +87,10 @@ fn names_in_def(def: &Def, out: &mut Vec<Ident>) {
         slot.ty.iter().for_each(|t| names_in_type(t, out));
     }
     // A block whose last statement names its result by the output's name reads it.
-    out.extend(def.outputs.iter().filter_map(|p| p.name.clone()));
+    def.outputs.iter().filter_map(|p| p.name.as_ref()).for_each(|n| out(&n.text, n.span));
 }
 
-fn names_in_type(t: &TypeExpr, out: &mut Vec<Ident>) {
+fn names_in_type<'a>(t: &'a TypeExpr, out: &mut dyn FnMut(&'a str, Span)) {
     t.args.iter().chain(t.dims.iter().flatten()).for_each(|e| names_in_expr(e, out));
 }
 

@@ -279,7 +279,7 @@ pub fn optimizer(case: &Case) -> Result<Outcome, String> {
     };
     let source = source(&format!("const rule = {rule}"))?;
     let mut e = Elaborator::new(&source.items, "case", true);
-    let expression = source.items.consts["rule"].1.clone();
+    let expression = ast::Expr::clone(&source.items.consts["rule"].1);
     let mut gradients = Vec::new();
     for (name, first) in case.group_of("in.").filter(|(n, _)| !n.starts_with("grad.")) {
         let tensor = data(&mut e, name, first.shape(), false, false, source.span);

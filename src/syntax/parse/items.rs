@@ -71,7 +71,8 @@ impl Reader<'_> {
     fn const_item(&mut self, skeleton: &Skeleton, mut pairs: Pairs<'_, Rule>) -> Built<ItemKind> {
         let name = self.next_name(skeleton, &mut pairs);
         let mut values = self.expressions(skeleton, pairs)?;
-        Ok(ItemKind::Const { name, value: values.pop().expect("invariant: the grammar asks for a value") })
+        let value = values.pop().expect("invariant: the grammar asks for a value");
+        Ok(ItemKind::Const { name, value: Rc::new(value) })
     }
 
     fn data_item(&mut self, skeleton: &Skeleton, mut pairs: Pairs<'_, Rule>) -> Built<ItemKind> {
@@ -125,7 +126,7 @@ impl Reader<'_> {
                 _ => {}
             }
         }
-        Ok(ItemKind::Def(def))
+        Ok(ItemKind::Def(Rc::new(def)))
     }
 
     fn params(&mut self, skeleton: &Skeleton, pair: Pair<'_, Rule>) -> Built<Vec<ParamDecl>> {
