@@ -7,6 +7,7 @@ use super::body::{self, Body};
 use super::{Graph, Input, Node, Output, Role};
 use crate::base::{DType, Extent, Span, Type};
 use crate::ops::{Attr, Attrs, Emit, OpDef, Value, find};
+use std::collections::BTreeMap;
 
 /// No tensor has more elements along its fixed axes: byte offsets and 64-bit products stay far from overflow.
 pub const MAX_ELEMENTS: u64 = 1 << 40;
@@ -16,18 +17,21 @@ pub const MAX_ELEMENTS: u64 = 1 << 40;
 pub struct Builder {
     graph: Graph,
     span: Span,
+    /// The inputs by name: a model may have thousands.
+    named: BTreeMap<String, Value>,
 }
 
 impl Builder {
     /// An empty graph. The symbol with number `i` is `Extent::Sym(i)`.
     pub fn new(name: impl Into<String>, symbols: &[&str]) -> Builder {
         let symbols = symbols.iter().map(|s| s.to_string()).collect();
-        Builder { graph: Graph { name: name.into(), symbols, ..Graph::default() }, span: Span::default() }
+        Builder::from_graph(Graph { name: name.into(), symbols, ..Graph::default() })
     }
 
     /// Continues a graph.
     pub fn from_graph(graph: Graph) -> Builder {
-        Builder { graph, span: Span::default() }
+        let named = graph.inputs.iter().map(|i| (i.name.clone(), i.value)).collect();
+        Builder { graph, span: Span::default(), named }
     }
 
     pub fn graph(&self) -> &Graph {
@@ -64,7 +68,9 @@ impl Builder {
         }
         let node = Node { op: input_op(), attrs: Attrs::none(), args: vec![], ty: ty.clone(), span };
         let value = self.push(node);
-        self.graph.inputs.push(Input { name: name.into(), role, ty, value, span });
+        let name = name.into();
+        self.named.insert(name.clone(), value);
+        self.graph.inputs.push(Input { name, role, ty, value, span });
         value
     }
 
@@ -117,13 +123,18 @@ impl Builder {
     /// Takes out the nodes from `from` on, and the inputs among them.
     pub fn split_off(&mut self, from: usize) -> (Vec<Node>, Vec<Input>) {
         let kept = self.graph.inputs.partition_point(|i| (i.value.0 as usize) < from);
-        (self.graph.nodes.split_off(from), self.graph.inputs.split_off(kept))
+        let inputs = self.graph.inputs.split_off(kept);
+        for input in &inputs {
+            self.named.remove(&input.name);
+        }
+        (self.graph.nodes.split_off(from), inputs)
     }
 
     /// Puts in a node that was taken out; its operands are values of this graph. An input comes with its entry.
     pub fn again(&mut self, node: Node, input: Option<&Input>) -> Value {
         let value = self.push(node);
         if let Some(input) = input {
+            self.named.insert(input.name.clone(), value);
             self.graph.inputs.push(Input { value, ..input.clone() });
         }
         value
@@ -135,7 +146,7 @@ impl Builder {
 
     /// The input of this name, if there is one.
     pub fn find_input(&self, name: &str) -> Option<Value> {
-        self.graph.inputs.iter().find(|i| i.name == name).map(|i| i.value)
+        self.named.get(name).copied()
     }
 
     /// The step ends with `value` in the place of the input `input` (a parameter or state).
