@@ -4,6 +4,8 @@
 mod format;
 #[path = "syntax/mistakes.rs"]
 mod mistakes;
+#[path = "syntax/pieces.rs"]
+mod pieces;
 
 use nnc::base::{Diagnostic, FileId, SourceMap};
 use nnc::syntax::{self, ast};

@@ -20,7 +20,7 @@ impl Elaborator<'_> {
         for stmt in body {
             match &stmt.kind {
                 StmtKind::Bind { targets, value } if targets.len() == 1 && targets[0].ty.is_some() => {
-                    self.declare_symbols(targets[0].ty.as_ref(), &mut symbols);
+                    self.declare_symbols(targets[0].ty.as_deref(), &mut symbols);
                     let field = self.field_spec(&targets[0], Some(value))?;
                     if let Some(first) = fields.iter().find(|f| f.name == field.name) {
                         return Err(errors::duplicate_setting(
@@ -38,7 +38,7 @@ impl Elaborator<'_> {
                     self.frame().vars.insert(targets[0].path[0].text.clone(), v);
                 }
                 StmtKind::Field { name, ty } if given => {
-                    self.declare_symbols(Some(ty), &mut symbols);
+                    self.declare_symbols(Some(ty.as_ref()), &mut symbols);
                     let (kind, shape) = self.field_type(ty)?;
                     fields.push(FieldSpec {
                         name: name.text.clone(),

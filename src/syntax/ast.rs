@@ -105,14 +105,15 @@ pub struct Stmt {
     pub span: Span,
 }
 
+/// The rare and large forms are boxed: a file may have millions of statements.
 #[derive(Clone, PartialEq, Debug)]
 pub enum StmtKind {
     /// `a = …`, `i, f = …`, `y[t, d] = …`, `schedule.lr = …`, `x: [4] = …`
     Bind { targets: Vec<Target>, value: Expr },
     /// `x: [784]` without a value: a field that is given from outside.
-    Field { name: Ident, ty: TypeExpr },
+    Field { name: Ident, ty: Box<TypeExpr> },
     /// `param weight: [D] = ones`
-    Param(Slot),
+    Param(Box<Slot>),
     /// `state m = 0, v = 0`
     State(Vec<Slot>),
     /// `assert D % heads == 0, "…"`
@@ -134,7 +135,7 @@ pub struct Target {
     pub path: Vec<Ident>,
     /// `[t, d]` of an indexed equation.
     pub index: Option<Vec<Expr>>,
-    pub ty: Option<TypeExpr>,
+    pub ty: Option<Box<TypeExpr>>,
     pub span: Span,
 }
 

@@ -28,6 +28,9 @@ fn rule_of(text: &str) -> (Rule, Mistake) {
     }
 }
 
+/// What stands before a `=`, and what its `:` says.
+type Side = (Expr, Option<Box<TypeExpr>>);
+
 impl Reader<'_> {
     pub(super) fn statement(&mut self, range: Range<usize>) -> Built<Stmt> {
         let scan = Rc::clone(&self.scan);
@@ -53,7 +56,7 @@ impl Reader<'_> {
             slots.push(self.slot(skeleton, pair)?);
         }
         match (rule, slots.len()) {
-            (Rule::param_statement, 1) => Ok(StmtKind::Param(slots.remove(0))),
+            (Rule::param_statement, 1) => Ok(StmtKind::Param(Box::new(slots.remove(0)))),
             _ => Ok(StmtKind::State(slots)),
         }
     }
@@ -110,13 +113,14 @@ impl Reader<'_> {
     }
 
     fn plain(&mut self, skeleton: &Skeleton, pairs: Pairs<'_, Rule>) -> Built<StmtKind> {
-        let (mut sides, mut value): (Vec<(Expr, Option<TypeExpr>)>, _) = (Vec::new(), None);
+        let (mut sides, mut value): (Vec<Side>, _) = (Vec::new(), None);
         for pair in pairs {
             match pair.as_rule() {
                 Rule::expr => sides.push((self.expr(skeleton, pair)?, None)),
                 Rule::kind => {
                     let ty = self.kind(skeleton, pair)?;
-                    sides.last_mut().expect("invariant: a kind follows what it describes").1 = Some(ty);
+                    let side = sides.last_mut().expect("invariant: a kind follows what it describes");
+                    side.1 = Some(Box::new(ty));
                 }
                 Rule::value => value = self.expressions(skeleton, pair.into_inner()).map(one_or_list)?,
                 _ => {}
@@ -124,7 +128,10 @@ impl Reader<'_> {
         }
         match value {
             Some(value) => {
-                let targets = sides.into_iter().map(|(left, ty)| target(left, ty)).collect::<Built<Vec<_>>>()?;
+                let mut targets = Vec::with_capacity(sides.len());
+                for (left, ty) in sides {
+                    targets.push(target(left, ty)?);
+                }
                 Ok(StmtKind::Bind { targets, value })
             }
             None if sides.len() == 1 => match sides.remove(0) {
@@ -149,14 +156,14 @@ fn one_or_list(mut values: Vec<Expr>) -> Option<Expr> {
 }
 
 /// `x: [784]`
-fn field(left: Expr, ty: TypeExpr) -> Built<StmtKind> {
+fn field(left: Expr, ty: Box<TypeExpr>) -> Built<StmtKind> {
     match left.kind {
         ExprKind::Name(text) => Ok(StmtKind::Field { name: Ident { text, span: left.span }, ty }),
         _ => Err(error(left.span, "only a name can have a kind and axes", "write a name before the `:`")),
     }
 }
 
-fn target(left: Expr, ty: Option<TypeExpr>) -> Built<Target> {
+fn target(left: Expr, ty: Option<Box<TypeExpr>>) -> Built<Target> {
     let span = ty.as_ref().map_or(left.span, |t| left.span.to(t.span));
     let (path, index) = match left.kind {
         ExprKind::Index(base, index) => (path(&base), Some(index)),
@@ -172,6 +179,7 @@ fn path(expr: &Expr) -> Option<Vec<Ident>> {
     loop {
         match &at.kind {
             ExprKind::Name(text) => {
+                path.reserve_exact(1);
                 path.push(Ident { text: text.clone(), span: at.span });
                 path.reverse();
                 return Some(path);
