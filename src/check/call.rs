@@ -41,17 +41,25 @@ impl Elaborator<'_> {
         self.builtin(name, args, c.axes.as_deref(), span)
     }
 
-    fn args(&mut self, c: &Call) -> Res<Args> {
-        let mut out: Args = Vec::new();
-        for (i, a) in c.args.iter().flatten().enumerate() {
+    /// E0103 where a call gives a setting twice.
+    pub fn check_given_once(&self, c: &Call) -> Res<()> {
+        let (mut seen, mut before): (BTreeMap<&str, Span>, Option<Span>) = (BTreeMap::new(), None);
+        for a in c.args.iter().flatten() {
             if let Some(n) = &a.name
-                && let Some(first) = c.args.iter().flatten().find(|b| b.name.as_ref().is_some_and(|m| m.text == n.text))
-                && first.value.span != a.value.span
+                && let Some(first) = seen.insert(&n.text, n.span)
             {
-                let first = first.name.as_ref().map_or(first.value.span, |m| m.span);
-                let before = c.args.iter().flatten().nth(i.wrapping_sub(1)).map_or(n.span, |b| b.value.span.after());
-                return Err(errors::duplicate_setting(first, n.span, before.to(a.value.span), "the setting", &n.text));
+                let written = before.unwrap_or(n.span).to(a.value.span);
+                return Err(errors::duplicate_setting(first, n.span, written, "the setting", &n.text));
             }
+            before = Some(a.value.span.after());
+        }
+        Ok(())
+    }
+
+    fn args(&mut self, c: &Call) -> Res<Args> {
+        self.check_given_once(c)?;
+        let mut out: Args = Vec::new();
+        for a in c.args.iter().flatten() {
             let v = self.eval(&a.value)?;
             out.push((a.name.as_ref().map(|n| n.text.clone()), v));
         }

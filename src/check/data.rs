@@ -141,6 +141,7 @@ impl Elaborator<'_> {
         let mut split = SplitSpec { span, ..SplitSpec::default() };
         let known = ["train", "valid", "test", "stratify"];
         let mut total = 0.0;
+        self.check_given_once(c)?;
         for a in c.args.iter().flatten() {
             let Some(n) = &a.name else { return Err(errors::too_many_settings(a.value.span, "split", 0)) };
             if n.text == "stratify" {

@@ -217,6 +217,14 @@ pub fn too_large(span: Span, extents: &[Extent]) -> Boxed {
     )
 }
 
+/// Random numbers are counted in 31 bits.
+pub fn too_many_random(span: Span, extents: &[Extent]) -> Boxed {
+    let n: u128 = extents.iter().filter_map(|e| e.fixed()).fold(1, |n, e| n.saturating_mul(u128::from(e)));
+    let text = format!("{} has {n} elements, at most {} can be random", describe_extents(extents), i32::MAX);
+    let d = error("E0304", span, text, format!("{n} = {}", product(extents)));
+    Box::new((*d).note("make one of its dimensions smaller"))
+}
+
 pub fn reshape_differs(span: Span, from: &Tensor, to: &[Extent]) -> Boxed {
     let n = |e: &[Extent]| e.iter().filter_map(|e| e.fixed()).product::<u64>();
     let have: Vec<Extent> = from.own_axes().iter().map(|a| a.extent).collect();

@@ -27,6 +27,10 @@ impl Elaborator<'_> {
     }
 
     fn random_tensor(&mut self, shape: &[Extent], span: Span) -> Res<Value> {
+        let count = shape.iter().filter_map(|e| e.fixed()).try_fold(1u64, |n, e| n.checked_mul(e));
+        if count.is_none_or(|n| n > i32::MAX as u64) {
+            return Err(errors::too_many_random(self.blame(span), shape));
+        }
         let inputs = self.random_inputs(span);
         let stream = self.next_stream();
         let attrs = Attrs(vec![("shape", Attr::Shape(shape.to_vec())), ("stream", Attr::Int(stream))]);

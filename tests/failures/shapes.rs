@@ -88,6 +88,12 @@ fn types() -> Vec<Case> {
             &["E0304", "m.nn:3:", "elements"],
             model("x -> dense(4294967296) -> dense(4294967296) -> dense(3)"),
         ),
+        check(
+            "T4",
+            3,
+            &["E0304", "m.nn:3:24", "[70000, 70000] has 4900000000 elements, at most 2147483647 can be random"],
+            model("x -> dense(70000) -> dense(70000) -> dense(3)"),
+        ),
         check("T8", 3, &["E0307", "m.nn:3:", "`reshape`"], model("x -> reshape([4, 2]) -> flatten -> dense(3)")),
         check(
             "T8",
