@@ -2,6 +2,7 @@
 
 mod generated;
 mod intrinsics;
+mod nests;
 mod operators;
 mod programs;
 mod run;

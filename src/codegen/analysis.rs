@@ -142,6 +142,19 @@ impl Facts {
         (self.types[val.0 as usize], self.ranges[val.0 as usize]) = (dtype, if fits { range } else { ANY });
     }
 
+    /// Whether the quotients and remainders of a kernel can be computed in 64 bits: each index, lifted to where it is
+    /// positive, fits them.
+    pub fn divisible(&self, kernel: &Kernel) -> bool {
+        kernel.insts.iter().all(|inst| match inst {
+            Inst::Div { index, by } | Inst::Rem { index, by } => {
+                let (low, high) = self.range(index);
+                let lifted = low.min(0).unsigned_abs() as i128 + i128::from(*by);
+                lifted <= i128::from(i64::MAX) && high + lifted <= i128::from(u64::MAX)
+            }
+            _ => true,
+        })
+    }
+
     fn result(&self, op: ScalarOp, args: &[Val]) -> DType {
         let types: Vec<DType> = args.iter().map(|a| self.types[a.0 as usize]).collect();
         match op.result(&types) {

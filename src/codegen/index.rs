@@ -81,6 +81,7 @@ impl Emitter<'_, '_> {
             }
         } else {
             let lift = if low < 0 { (-low).div_euclid(i128::from(by)) + 1 } else { 0 };
+            // Fits: `Facts::divisible` was asked.
             let lifted = (lift * i128::from(by)) as i64;
             let positive = if lift == 0 { n } else { self.b.ins().iadd_imm_s(n, lifted) };
             let quotient = if (high + i128::from(lifted) + 1) * i128::from(by) < 1 << 64 {

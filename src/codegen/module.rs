@@ -142,12 +142,22 @@ pub fn compile(program: &Program, options: &Options) -> Result<Compiled, Diagnos
         let signature = unit.signature(4);
         let wide = unit.wide;
         let name = format!("{number}.{}", kernel.name);
+        if !facts.divisible(kernel) {
+            return Err(refused(&name, "an index that it divides leaves 64 bits"));
+        }
         // The few scalars of a step in f64 call a function, which the wide back end does not.
-        let level = level.filter(|_| !facts.types.contains(&crate::base::DType::F64));
-        let id = unit.define(&name, signature, (Linkage::Local, level), &mut |module, b| {
-            let wide = module.declare_func_in_func(wide, b.func);
-            kernel::write(b, program, kernel, &facts, (level.map_or(4, Level::lanes), wide));
-        })?;
+        let mut level = level.filter(|_| !facts.types.contains(&crate::base::DType::F64));
+        let id = loop {
+            let written = unit.define(&name, signature.clone(), (Linkage::Local, level), &mut |module, b| {
+                let wide = module.declare_func_in_func(wide, b.func);
+                kernel::write(b, program, kernel, &facts, (level.map_or(4, Level::lanes), wide));
+            });
+            // More lanes make more copies of a statement; what is too large then may fit with fewer.
+            match (written, level) {
+                (Err(_), Some(wider)) => level = wider.narrower(),
+                (written, _) => break written?,
+            }
+        };
         kernels.push(id);
     }
     let (signature, from) = (unit.signature(1), options.shared_work.unwrap_or(SHARED_WORK));

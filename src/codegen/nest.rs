@@ -119,6 +119,8 @@ impl<'a> Emitter<'a, '_> {
             2 | 3 => 2,
             _ => 4,
         };
+        // A thread's part begins at a multiple of the schedule's step, which knows nothing of this unrolling.
+        let span = if matches!(span.low, Num::Dyn(_)) { Span { total: None, ..span } } else { span };
         let (main, rest) = self.split(span, unroll);
         let carried = self.counted(inner, main, (unroll, 1), &masks, carried);
         let carried = match rest {

@@ -20,7 +20,9 @@ impl Emitter<'_, '_> {
             let var = Term::Var(self.dims[dim].var);
             site.linear.terms.iter().find(|(t, _)| *t == var).and_then(|(_, c)| c.fixed())
         };
-        let plain = site.linear.terms.iter().all(|(t, _)| !matches!(t, Term::Val(v) if self.is_vector(*v)));
+        // A row number that differs among the copies would be taken from the first of them.
+        let differs = |v: Val| self.masks[v.0 as usize] & own != 0;
+        let plain = site.linear.terms.iter().all(|(t, _)| !matches!(t, Term::Val(v) if differs(*v)));
         let one = element_bytes(self.dtype(val));
         let fits = self.native > 4 && self.dims[jam].count == self.native && mask.is_none() && plain;
         (fits && stride(jam) == Some(one) && stride(vector).is_some_and(|s| s != one && s != 0))

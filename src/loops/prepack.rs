@@ -15,11 +15,14 @@ pub fn split(program: &Program, constant: &dyn Fn(&Buffer) -> bool) -> (Program,
     first.kernels.clear();
     first.repeats.clear();
     rest.kernels.clear();
+    // A buffer that several kernels write is none of these: zeros under a sum are made anew at every run.
+    let mut writers = vec![0; program.buffers.len()];
+    program.kernels.iter().for_each(|k| accesses(k).1.iter().for_each(|b| writers[b.0 as usize] += 1));
     let mut moved = vec![];
     for kernel in &program.kernels {
         let (loads, stores) = accesses(kernel);
         let fixed = |b: &BufferId| program.buffers[b.0 as usize].shape.iter().all(|e| e.fixed().is_some());
-        let once = |b: &BufferId| program.kernels.iter().filter(|k| accesses(k).1.contains(b)).count() == 1;
+        let once = |b: &BufferId| writers[b.0 as usize] == 1;
         let private = stores.iter().all(|b| !outside(&program.buffers[b.0 as usize]) && fixed(b) && once(b));
         let private = private && kernel.steps.is_empty();
         if private && loads.iter().all(|b| known[b.0 as usize]) {

@@ -257,6 +257,30 @@ fn strides_may_be_symbols() {
     }
 }
 
+/// out[j, i] = x[rows[j] + i, j]: a square read across, each column from a row of its own.
+#[test]
+fn a_row_number_may_differ_inside_a_square() {
+    for n in [8, 16] {
+        let mut b = Builder::new();
+        let j = b.open(Extent::Fixed(n));
+        let row = b.load(id(0), DType::I32, vec![var(j)], None);
+        let i = b.open(Extent::Fixed(n));
+        let at = Affine { terms: vec![(1, Term::Var(i)), (1, Term::Val(row))], constant: 0 };
+        let x = b.load(id(1), F, vec![at, var(j)], None);
+        b.store(id(2), vec![var(j), var(i)], x);
+        b.close(LoopKind::Vector { width: n as u8 }, None);
+        b.close(LoopKind::Parallel { jam: n as u8 }, None);
+        let buffers = vec![
+            buffer("rows", DType::I32, fixed(&[n])),
+            buffer("x", F, fixed(&[2 * n, n])),
+            buffer("out", F, fixed(&[n, n])),
+        ];
+        let program = program(&[], buffers, b.finish("square".into()));
+        let inputs = fill(&program, &[], &mut Dice(9), n as usize, false);
+        same(&program, &inputs, &[]);
+    }
+}
+
 #[test]
 fn scalars_of_the_step_are_computed_in_f64() {
     for op in ScalarOp::ALL {

@@ -25,6 +25,14 @@ impl Level {
         }
     }
 
+    /// The next level below.
+    pub fn narrower(self) -> Option<Level> {
+        match self {
+            Level::Avx512 => Some(Level::Avx2),
+            Level::Avx2 => None,
+        }
+    }
+
     /// Whether this machine has the instructions.
     #[cfg(target_arch = "x86_64")]
     pub fn is_available(self) -> bool {
