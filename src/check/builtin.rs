@@ -17,7 +17,7 @@ pub(super) type Args = Vec<(Option<String>, Val)>;
 const UNARY: [&str; 13] =
     ["neg", "abs", "sign", "floor", "sqrt", "exp", "log", "sin", "cos", "tanh", "erf", "rsqrt", "not"];
 const REDUCTIONS: [&str; 4] = ["sum", "mean", "max", "min"];
-const OTHERS: [&str; 23] = [
+const OTHERS: [&str; 24] = [
     "keep",
     "backward",
     "select",
@@ -41,6 +41,7 @@ const OTHERS: [&str; 23] = [
     "index",
     "gather",
     "present",
+    "take",
 ];
 
 /// The built-in of this name.
@@ -106,6 +107,7 @@ impl Elaborator<'_> {
             "present" => self.present(args, span),
             "keep" => self.keep(args, span),
             "backward" => self.backwards(args, span),
+            "take" => self.taken(args, span),
             _ => panic!("`{name}` is in the list of built-in functions"),
         }
     }

@@ -65,6 +65,9 @@ impl Elaborator<'_> {
             let t = self.batch_of(data, f)?;
             fields.insert(f.name.clone(), Val::tensor(t, f.span));
         }
+        if let Some(e) = run.augment.as_ref().filter(|_| self.train) {
+            self.augment(e, run, &mut fields)?;
+        }
         let (outputs, read) = self.model(run, data, &fields)?;
         let unread: Vec<&String> = data.fields.iter().map(|f| &f.name).filter(|n| !read.contains(n)).collect();
         self.frames.push(Default::default());
@@ -85,6 +88,28 @@ impl Elaborator<'_> {
         self.frames.pop();
         let (loss, loss_sum, loss_weight, metrics) = done?;
         Ok(Forward { loss, loss_sum, loss_weight, metrics, outputs })
+    }
+
+    /// Applies `augment = …` to the field that is the model's first input; its shape must stay.
+    fn augment(&mut self, e: &Expr, run: &Run, fields: &mut BTreeMap<String, Val>) -> Res<()> {
+        let port = run.model.inputs.first().and_then(|p| p.name.as_ref());
+        let Some(field) = port.and_then(|n| fields.get_mut(&n.text)) else { return Ok(()) };
+        let Val { kind: ValKind::Func(f), .. } = self.eval(e)? else {
+            return Err(errors::wrong_type_words(e.span, "functions, one after the other with `->`", "a value"));
+        };
+        self.enter(e.span);
+        let out = self.apply_func(&f, vec![field.clone()], e.span);
+        self.leave();
+        let out = out?;
+        match (&out.kind, &field.kind) {
+            (ValKind::Tensor(new), ValKind::Tensor(old))
+                if super::tensor::extents(&new.axes) == super::tensor::extents(&old.axes) =>
+            {
+                *field = out;
+                Ok(())
+            }
+            _ => Err(errors::wrong_type(e.span, "a tensor of the same shape as before", &out)),
+        }
     }
 
     /// Applies the model to the fields that its inputs name.

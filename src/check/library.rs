@@ -4,9 +4,10 @@
 //! them and nowhere else.
 
 /// Name and text of every file of `lib/`.
-pub const FILES: [(&str, &str); 9] = [
+pub const FILES: [(&str, &str); 10] = [
     ("lib/activations.nn", include_str!("../../lib/activations.nn")),
     ("lib/attention.nn", include_str!("../../lib/attention.nn")),
+    ("lib/augmentation.nn", include_str!("../../lib/augmentation.nn")),
     ("lib/initialisers.nn", include_str!("../../lib/initialisers.nn")),
     ("lib/layers.nn", include_str!("../../lib/layers.nn")),
     ("lib/losses.nn", include_str!("../../lib/losses.nn")),

@@ -25,6 +25,8 @@ pub struct Run {
     pub loss: Expr,
     pub metrics: Vec<(String, Expr)>,
     pub rule: UpdateRule,
+    /// What is done to the model's first input in training.
+    pub augment: Option<Expr>,
     /// What the data says of its symbols; empty until it is opened.
     pub dims: Vec<(u32, u64)>,
 }

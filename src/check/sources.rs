@@ -105,4 +105,32 @@ impl Elaborator<'_> {
         iota.value = self.emit("reshape", Attrs(vec![("shape", Attr::Shape(shape))]), &[iota.value], span)?;
         Ok(Val::tensor(iota, span))
     }
+
+    /// `take(x, places, axis)`: along an axis of x, the elements at `places`; numbers are rounded down, and what lies outside
+    /// is taken from the nearest end. The result is as long as `places` along the axis.
+    pub(super) fn taken(&mut self, args: Args, span: Span) -> Res<Val> {
+        let [x, places, axis] = self.positional("take", &args, span)?;
+        let (t, mut p) = (self.expect_tensor(&x)?, self.expect_tensor(&places)?);
+        let place = self.axis(&t, &axis)?;
+        if self.dtype(&p) == DType::F32 {
+            let floor = self.apply("floor", &[p], span)?;
+            let value = self.emit("to_i32", Attrs::default(), &[floor.value], span)?;
+            p = Tensor { value, axes: floor.axes, kind: Kind::Int };
+        }
+        let mut axes = t.axes.clone();
+        let own = p.axes.iter().rev().take_while(|a| a.label.is_none()).nth(t.axes.len() - 1 - place);
+        axes[place].extent = own.map_or(Extent::Fixed(1), |a| a.extent);
+        let fits = |a: &Axis, b: &Axis| a.extent.is_one() || a.extent == b.extent;
+        let positional = p.axes.iter().filter(|a| a.label.is_none()).count();
+        let tail = t.own_axes().len().checked_sub(positional);
+        let labelled = p.axes.iter().filter(|a| a.label.is_some()).all(|a| axes.iter().any(|b| b.label == a.label));
+        let behind = &axes[axes.len() - positional.min(axes.len())..];
+        let rest = p.axes.iter().filter(|a| a.label.is_none()).zip(behind).all(|(a, b)| fits(a, b));
+        if tail.is_none() || !labelled || !rest {
+            return Err(errors::no_broadcast(self.blame(span), &[&t, &p]));
+        }
+        let places = self.broadcast_to(&p, &axes, span)?;
+        let value = self.emit("take", Attrs(vec![("axis", Attr::Int(place as i64))]), &[t.value, places], span)?;
+        Ok(Val::tensor(Tensor { value, axes, kind: t.kind }, span))
+    }
 }

@@ -85,6 +85,7 @@ impl Elaborator<'_> {
             }
             expects.push(expect);
         }
+        let augment = entries.single.get("augment").map(|e| e.0.clone());
         let counted = stop.iter().any(|s| matches!(s, Stop::Epochs(_) | Stop::Steps(_)));
         let spec = TrainSpec {
             name: name.text.clone(),
@@ -99,7 +100,7 @@ impl Elaborator<'_> {
         };
         let clip = entries.single.get("clip").map(|e| e.0.clone());
         let rule = UpdateRule { optimizer, schedules: entries.schedules, clip, counted };
-        Ok(Run { spec, model, settings: (*settings).clone(), loss, metrics, rule, dims: vec![] })
+        Ok(Run { spec, model, settings: (*settings).clone(), loss, metrics, rule, augment, dims: vec![] })
     }
 
     fn entries<'a>(&mut self, body: &'a [Stmt]) -> Res<Entries<'a>> {
@@ -132,7 +133,6 @@ impl Elaborator<'_> {
                                 "schedule.lr = …",
                             ));
                         }
-                        ("augment", _) => return Err(errors::unsupported(stmt.span, "`augment`")),
                         (entry, 1) => {
                             if let Some((_, first)) = out.single.insert(entry, (value, path[0].span)) {
                                 return Err(errors::duplicate_setting(

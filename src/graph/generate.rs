@@ -361,7 +361,16 @@ impl Generator {
     fn rare(&mut self) {
         let (x, bound) = self.pick();
         let shape = self.shape_of(x);
-        let made = match self.below(4) {
+        let made = match self.below(5) {
+            4 => {
+                let Some((x, bound, axis, extent)) = self.pick_axis() else { return };
+                let shape = self.shape_of(x);
+                let (places, last) = (build::iota(&mut self.b, &shape, axis), extent as f64 - 2.0);
+                let last = build::constant_like(&mut self.b, last, places);
+                let mirrored = build::sub(&mut self.b, last, places);
+                let made = build::take(&mut self.b, x, mirrored, axis);
+                return self.keep(made, bound * 2.0);
+            }
             0 => {
                 let Some((x, _, axis, _)) = self.pick_axis() else { return };
                 let still = build::stop_gradient(&mut self.b, x);

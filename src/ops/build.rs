@@ -99,6 +99,11 @@ pub fn contract(e: &mut dyn Emit, a: Value, b: Value, axes: &str) -> Value {
     e.emit("contract", [("axes", Attr::Text(axes.to_string()))].into(), &[a, b])
 }
 
+/// The elements of one axis at `places`, which has the shape of the result.
+pub fn take(e: &mut dyn Emit, x: Value, places: Value, axis: usize) -> Value {
+    e.emit("take", [("axis", Attr::Int(axis as i64))].into(), &[x, places])
+}
+
 /// Elements `start`, `start + step`, … of one axis, `len` of them.
 pub fn slice(e: &mut dyn Emit, x: Value, axis: usize, start: u64, len: u64, step: u64) -> Value {
     let int = |n: u64| Attr::Int(n as i64);

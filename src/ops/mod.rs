@@ -18,6 +18,7 @@ pub mod contract;
 pub mod rows;
 pub mod scan;
 pub mod steps;
+pub mod take;
 pub mod rewrite;
 mod table;
 

@@ -3,12 +3,12 @@
 //! In: the operators of the other files of this folder. Out: the table, and an operator by its name.
 //! Invariant: names are unique.
 
-use super::{OpDef, contract, elementwise, layout, pieces, reductions, rows, scan, sources, windows};
+use super::{OpDef, contract, elementwise, layout, pieces, reductions, rows, scan, sources, take, windows};
 use std::sync::LazyLock;
 
 static TABLE: LazyLock<Vec<&'static dyn OpDef>> = LazyLock::new(|| {
     let mut table: Vec<&'static dyn OpDef> = elementwise::ROWS.iter().map(|row| row as &dyn OpDef).collect();
-    let structured: [&'static dyn OpDef; 20] = [
+    let structured: [&'static dyn OpDef; 21] = [
         &sources::Input,
         &sources::Const,
         &sources::Iota,
@@ -29,6 +29,7 @@ static TABLE: LazyLock<Vec<&'static dyn OpDef>> = LazyLock::new(|| {
         &rows::Gather,
         &rows::ScatterAdd,
         &scan::Scan,
+        &take::Take,
     ];
     table.extend(structured);
     table

@@ -26,6 +26,16 @@ pub const TOKEN_BYTES: usize = 4096;
 /// Different tokens of one vocabulary (E0805).
 pub const TOKENS: usize = 1 << 20;
 
+/// Bytes of the header of an NPY file, and the axes of its array (E0410).
+pub const NPY_HEADER_BYTES: usize = 1 << 16;
+pub const ARRAY_AXES: usize = 8;
+
+/// Members of a zip archive (E0410).
+pub const ZIP_MEMBERS: u64 = 10_000;
+
+/// Pixels of one picture (E0411).
+pub const PIXELS: u64 = 1 << 26;
+
 /// Axes of an IDX file: the format's own rank byte allows 255 (E0407).
 pub const IDX_AXES: usize = 8;
 

@@ -76,6 +76,12 @@ impl Folder {
     }
 }
 
+/// The `data` item of this text.
+pub fn item(text: &str) -> DataSpec {
+    let nowhere = |path: &str| Err(nnc::base::Diagnostic::plain("E0601", format!("no file {path}")));
+    nnc::driver::pipeline::Library::load().analyse("m.nn", text, &nowhere).checked.data.remove(0)
+}
+
 /// What reading the `data` item `item` beside `files` comes to: the report, and each field; or the mistakes.
 pub fn reading(files: &[(&str, &[u8])], item: &str) -> String {
     reading_in(&Folder::new(files), item)

@@ -61,8 +61,8 @@ impl<'a> Build<'a> {
             Work { data: self.spec, index, raw, train, known, cut: self.cut, lengths: None, fitted, warnings };
         work.run()?;
         self.warnings.append(&mut work.warnings);
-        let (raw, lengths, fitted) = (work.raw, work.lengths, work.fitted);
-        if raw.ends.is_some() {
+        let (mut raw, lengths, fitted) = (work.raw, work.lengths, work.fitted);
+        if !raw.level() {
             let text = format!("the rows of `{}` have different lengths", field.name);
             let error = Diagnostic::error("E0415", field.span, text, "add `-> pad(100)`");
             return Err(Box::new(error.note("each row is then padded or cut to 100 steps, and keeps its length")));

@@ -15,6 +15,11 @@ pub mod pictures;
 pub mod split;
 pub mod text;
 pub mod tokens;
+pub mod zip;
+pub mod npy;
+pub mod series;
+pub mod picture;
+pub mod folder;
 pub mod windows;
 pub mod transform;
 pub mod fields;
@@ -145,6 +150,9 @@ fn read(spec: &DataSpec, access: &Access) -> Result<Raw, Errors> {
         "idx" => pictures::read(access, spec),
         "text" => text::read(access, spec),
         "lines" => text::read_lines(access, spec),
+        "npy" | "npz" => npy::read(access, spec),
+        "ts" => series::read(access, spec),
+        "folder" => folder::read(access, spec),
         _ => {
             let bound = bind(vocabulary(), Place::Reader, "", &spec.reader);
             Err(vec![*bound.expect_err("every reader of the vocabulary has its arm above")])

@@ -101,6 +101,18 @@ impl RawField {
         }
     }
 
+    /// Rows of many steps that all have the same number become rows of one length; false where they differ.
+    pub fn level(&mut self) -> bool {
+        let Some(ends) = &self.ends else { return true };
+        let size = ends.first().copied().unwrap_or(0);
+        if ends.iter().enumerate().any(|(row, &end)| end != (row + 1) * size) {
+            return false;
+        }
+        self.ends = None;
+        self.dims.insert(0, size as u64);
+        true
+    }
+
     fn steps(&self) -> usize {
         match &self.cells {
             Cells::Numbers(values) => values.len() / self.width().max(1),

@@ -200,6 +200,8 @@ struct Builder {
     field: RawField,
     /// Per text column the code of each label.
     known: Vec<BTreeMap<String, u32>>,
+    /// Texts to be split into tokens: no two need be alike, and `NA` is a word.
+    token: bool,
     span: Span,
 }
 
@@ -240,13 +242,14 @@ impl Builder {
         let names = columns.iter().map(name).collect();
         let field = RawField { cells, dims: vec![columns.len() as u64], names, range: None, missing, ends: None };
         let known = vec![BTreeMap::new(); columns.len()];
-        Ok(Builder { columns, field, known, span: call.span })
+        let token = matches!(spec.kind, Kind::Token(_));
+        Ok(Builder { columns, field, known, token, span: call.span })
     }
 
     fn add(&mut self, record: &Record, reader: &Reader, shape: &Shape<'_>, errors: &mut Errors) {
         for (i, &column) in self.columns.iter().enumerate() {
             let written = record.field(column).trim();
-            let absent = is_absent(written);
+            let absent = if self.token { written.is_empty() } else { is_absent(written) };
             if absent && self.field.missing == Missing::Error {
                 errors.push(self.wrong(i, written, record, reader, shape, "is missing"));
             }
@@ -263,7 +266,7 @@ impl Builder {
                 Cells::Texts(columns) => {
                     let code = code_of(&mut self.known[i], &mut columns[i], written, record.line);
                     columns[i].codes.push(code);
-                    if columns[i].labels.len() > limits::LABELS {
+                    if columns[i].labels.len() > limits::LABELS && !self.token {
                         let text = format!("\"{}\" has more than {} labels", self.field.names[i], limits::LABELS);
                         errors.push(*reader.error("E0805", record.line, &text, "is it really a column of classes?"));
                     }
@@ -330,5 +333,5 @@ fn is_absent(written: &str) -> bool {
 /// E0104 for a field that names no source where the reader needs one.
 pub fn no_source(spec: &FieldSpec) -> Box<Diagnostic> {
     let text = format!("field `{}` does not say where its values come from", spec.name);
-    Box::new(Diagnostic::error("E0104", spec.span, text, "add `= columns(…)`, `= column(…)`, `= images` or `= labels`"))
+    Box::new(Diagnostic::error("E0104", spec.span, text, "add a source, such as `= columns(1..4)`"))
 }

@@ -64,7 +64,7 @@ pub struct Splitter {
 }
 
 impl Splitter {
-    const WHOLE: Splitter = Splitter { unit: Unit::Whole, lower: false, least: 1, most: limits::TOKENS, fixed: None };
+    const WHOLE: Splitter = Splitter { unit: Unit::Whole, lower: false, least: 1, most: usize::MAX, fixed: None };
 
     /// What `chars(…)` or `words(…)` says.
     pub fn of(access: &Access, reader: &str, place: Place, call: &Call) -> Result<Splitter, Box<Diagnostic>> {
@@ -83,7 +83,7 @@ impl Splitter {
             _ => None,
         };
         let least = args.whole("min_count").map_or(1, |n| n as u64);
-        let most = args.whole("max").unwrap_or(limits::TOKENS);
+        let most = args.whole("max").unwrap_or(usize::MAX);
         Ok(Splitter { unit, lower, least, most, fixed })
     }
 
@@ -106,7 +106,7 @@ impl Splitter {
 
     /// True where a token may be missing from the vocabulary: then it has one for the unknown.
     fn leaves_out(&self) -> bool {
-        self.unit != Unit::Chars || self.least > 1 || self.most < limits::TOKENS
+        self.unit != Unit::Chars || self.least > 1 || self.most < usize::MAX
     }
 }
 

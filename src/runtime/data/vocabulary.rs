@@ -28,7 +28,7 @@ const SPLITTER: [Param; 4] = [
     optional("vocabulary", ArgKind::Texts),
 ];
 
-static TABLE: [Signature; 20] = [
+static TABLE: [Signature; 29] = [
     word(
         "csv",
         Place::Reader,
@@ -58,6 +58,21 @@ static TABLE: [Signature; 20] = [
         Place::Reader,
         &[required("path", ArgKind::Text), optional("lossy", BOOL)],
         "A text in UTF-8, plain or .gz, with a row for each line that is not blank.",
+    ),
+    word("npy", Place::Reader, &[], "Arrays of NumPy, a file for each field; the first axis is that of the rows."),
+    word("npz", Place::Reader, &[required("path", ArgKind::Text)], "A zip of arrays of NumPy."),
+    word(
+        "ts",
+        Place::Reader,
+        &[required("path", ArgKind::Text), optional("test", ArgKind::Text)],
+        "Series in the format of the time-series archives, plain or .gz. test = the file of the test part, then `given`.",
+    ),
+    word(
+        "folder",
+        Place::Reader,
+        &[required("path", ArgKind::Text), optional("skip", ArgKind::Whole(0))],
+        "A folder with a folder of PNG and JPEG files for each class, or a list of `file,label` lines. A part that is \
+         `given` lies in folders `train` and `test`. skip = 0 files may be unreadable.",
     ),
     word("given", Place::Reader, &[], "Bound from outside: the tensors `NAME.FIELD` of the file that `--start` names."),
     Signature {
@@ -89,6 +104,28 @@ static TABLE: [Signature; 20] = [
         readers: &["text"],
         ..word("words", Place::Source, &SPLITTER, "The words; V counts those of the training part. lower = true.")
     },
+    Signature {
+        readers: &["npy", "npz"],
+        ..word(
+            "array",
+            Place::Source,
+            &[required("name", ArgKind::Text), optional("missing", MISSING)],
+            "The array of this name, or in the file of this name. missing = error.",
+        )
+    },
+    Signature { readers: &["ts"], ..word("series", Place::Source, &[], "The steps of each case: [steps, channels].") },
+    Signature { readers: &["ts"], ..word("labels", Place::Source, &[], "The class of each case.") },
+    Signature {
+        readers: &["folder"],
+        ..word(
+            "images",
+            Place::Source,
+            &[optional("fit", ArgKind::Word(&["resize", "crop"]))],
+            "The pictures, as numbers 0 to 255, in the size of the field: [height, width, channels]. fit stretches them, or \
+             scales them to cover the size and keeps the middle.",
+        )
+    },
+    Signature { readers: &["folder"], ..word("labels", Place::Source, &[], "The class of each picture.") },
     Signature {
         readers: &["lines"],
         ..word("line", Place::Source, &[], "Each line, without white space at its ends.")

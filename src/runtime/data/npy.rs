@@ -1,0 +1,293 @@
+//! NPY, the array files of NumPy, and NPZ, a zip of them.
+//!
+//! In: files of numbers. Out: the arrays that the fields ask for, row-major. Invariant: nothing in a file is ever carried out:
+//! arrays of objects, which are pickles, are refused; and a header is held against the bytes that are there before memory
+//! is taken for it.
+//! Source: NumPy Enhancement Proposal 1, "A simple file format for NumPy arrays".
+
+use super::file::{self, Access};
+use super::raw::{Cells, Coder, Errors, Missing, Raw, RawField};
+use super::table::{no_rows, no_source};
+use super::vocabulary::vocabulary;
+use super::zip;
+use crate::base::{Diagnostic, Span};
+use crate::check::signature::{Place, bind};
+use crate::check::spec::{DataSpec, FieldSpec, Kind};
+use crate::runtime::limits;
+use std::collections::BTreeMap;
+
+/// An array as it lies in a file, in the order of C.
+#[derive(Debug, PartialEq)]
+pub struct Array {
+    pub dims: Vec<u64>,
+    pub values: Vec<f64>,
+}
+
+/// What is wrong with an array file, in words.
+pub type Wrong = String;
+
+/// The fields of an `npy` data item, whose sources name files, or of an `npz` one, whose sources name arrays of its file.
+pub fn read(access: &Access, spec: &DataSpec) -> Result<Raw, Errors> {
+    let one = |e: Box<Diagnostic>| vec![*e];
+    let reader = spec.reader.name.as_str();
+    let args = bind(vocabulary(), Place::Reader, "", &spec.reader).map_err(one)?;
+    let members = match reader {
+        "npz" => Some(members(access, args.text("path").expect("`path` is required"), spec.reader.span).map_err(one)?),
+        _ => None,
+    };
+    let (mut fields, mut errors, mut shown) = (Vec::new(), Errors::new(), String::new());
+    for field in &spec.fields {
+        match self::field(access, reader, members.as_ref(), field) {
+            Ok((made, name)) => {
+                fields.push(made);
+                shown = name;
+            }
+            Err(error) => errors.push(*error),
+        }
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let rows = fields[0].rows();
+    if let Some(i) = fields.iter().position(|f| f.rows() != rows) {
+        let (n, name) = (fields[i].rows(), &spec.fields[i].name);
+        let text = format!("`{}` has {rows} rows, `{name}` has {n}", spec.fields[0].name);
+        let error = Diagnostic::error("E0408", spec.fields[i].span, text, "all fields need the same number of rows");
+        return Err(vec![error.note("the first axis of an array is that of the rows")]);
+    }
+    if rows == 0 || rows > limits::ROWS {
+        return Err(vec![no_rows(&shown, "the first axis is empty, or too long", spec.reader.span)]);
+    }
+    Ok(Raw { rows, fields, given: None, shown, warnings: Errors::new() })
+}
+
+/// The arrays of an NPZ file by name, as bytes. Names are keys and nothing else.
+struct Members {
+    path: String,
+    entries: BTreeMap<String, Vec<u8>>,
+}
+
+fn members(access: &Access, path: &str, span: Span) -> Result<Members, Box<Diagnostic>> {
+    let bytes = file::open(access, path, span)?.all(limits::TEXT_BYTES)?;
+    let entries = zip::entries(&bytes, access.max_decompressed).map_err(|error| match error {
+        zip::Error::Large(text) => {
+            let error = Diagnostic::error("E0806", span, format!("{path}: {text}"), "read here");
+            Box::new(error.note("`--max-decompressed BYTES` raises the cap"))
+        }
+        zip::Error::Wrong(text) => wrong(path, &text, span),
+    })?;
+    let mut named = BTreeMap::new();
+    for (name, content) in entries {
+        let key = name.strip_suffix(".npy").unwrap_or(&name).to_string();
+        if named.insert(key, content).is_some() {
+            return Err(wrong(path, &format!("two arrays are named `{}`", name.escape_default()), span));
+        }
+    }
+    Ok(Members { path: path.to_string(), entries: named })
+}
+
+fn field(
+    access: &Access,
+    reader: &str,
+    members: Option<&Members>,
+    field: &FieldSpec,
+) -> Result<(RawField, String), Box<Diagnostic>> {
+    let call = field.source.as_ref().ok_or_else(|| no_source(field))?;
+    let args = bind(vocabulary(), Place::Source, reader, call)?;
+    let name = args.text("name").expect("`name` is required");
+    let (array, shown) = match members {
+        Some(members) => {
+            let Some(bytes) = members.entries.get(name) else {
+                let text = format!("{} has no array `{name}`", members.path);
+                let known: Vec<String> =
+                    members.entries.keys().take(12).map(|k| k.escape_default().to_string()).collect();
+                let label = format!("it has {}", known.join(", "));
+                return Err(Box::new(Diagnostic::error("E0405", call.span, text, label)));
+            };
+            (parse(bytes), format!("{}: {name}", members.path))
+        }
+        None => (parse(&file::open(access, name, call.span)?.all(limits::TEXT_BYTES)?), name.to_string()),
+    };
+    let array = array.map_err(|text| wrong(&shown, &text, call.span))?;
+    let missing = Missing::parse(args.text("missing")).unwrap_or(Missing::Error);
+    let made = cells(field, array, missing, &shown, call.span)?;
+    Ok((made, shown))
+}
+
+fn cells(
+    field: &FieldSpec,
+    array: Array,
+    missing: Missing,
+    shown: &str,
+    span: Span,
+) -> Result<RawField, Box<Diagnostic>> {
+    let width: u64 = array.dims[1..].iter().product();
+    let at = |i: usize| format!("{shown}: row {}", i as u64 / width.max(1) + 1);
+    if let Some(i) = array.values.iter().position(|v| !v.is_nan() && !(*v as f32).is_finite()) {
+        let text = format!("{} holds {:e}, which is not finite", at(i), array.values[i]);
+        return Err(Box::new(Diagnostic::error("E0404", span, text, "a value must fit a 32-bit number")));
+    }
+    if let Some(i) = array.values.iter().position(|v| v.is_nan()).filter(|_| missing == Missing::Error) {
+        let error = Diagnostic::error("E0404", span, format!("{} holds a missing value (nan)", at(i)), "read here");
+        return Err(Box::new(
+            error.note("`missing = drop` leaves such rows out; `missing = mean` takes the column's mean"),
+        ));
+    }
+    let mut dims = array.dims[1..].to_vec();
+    let cells = match field.kind {
+        Kind::Real => Cells::Numbers(array.values.iter().map(|&v| v as f32).collect()),
+        _ if width == 1 => {
+            let mut coder = Coder::default();
+            array.values.iter().enumerate().for_each(|(row, v)| coder.push(&v.to_string(), row as u64 + 1));
+            Cells::Texts(vec![coder.coded])
+        }
+        _ => {
+            let text =
+                format!("`{}` is a class or a token, and its array has {width} numbers for each row", field.name);
+            return Err(Box::new(Diagnostic::error("E0415", span, text, "one number per row is wanted")));
+        }
+    };
+    if dims.is_empty() {
+        dims.push(1);
+    }
+    Ok(RawField { cells, dims, names: vec![shown.to_string()], range: None, missing, ends: None })
+}
+
+/// E0410
+fn wrong(shown: &str, text: &str, span: Span) -> Box<Diagnostic> {
+    let error = Diagnostic::error("E0410", span, format!("{shown}: {text}"), "read here");
+    Box::new(error.note("read are arrays of booleans, integers and floats: `np.save(\"x.npy\", x.astype(np.float32))`"))
+}
+
+/// The array of an NPY file of version 1, 2 or 3.
+pub fn parse(bytes: &[u8]) -> Result<Array, Wrong> {
+    let Some(head) = bytes.strip_prefix(b"\x93NUMPY") else { return Err("this is no NPY file".into()) };
+    let (&[major, _], rest) = head.split_first_chunk::<2>().ok_or("the header is cut off")?;
+    let (length, rest) = match major {
+        1 => rest.split_first_chunk::<2>().map(|(n, r)| (u16::from_le_bytes(*n) as usize, r)),
+        2 | 3 => rest.split_first_chunk::<4>().map(|(n, r)| (u32::from_le_bytes(*n) as usize, r)),
+        other => return Err(format!("its version is {other}; 1, 2 and 3 are read")),
+    }
+    .ok_or("the header is cut off")?;
+    if length > limits::NPY_HEADER_BYTES || length > rest.len() {
+        return Err(format!("its header claims {length} bytes, and {} are there", rest.len()));
+    }
+    let (header, data) = rest.split_at(length);
+    let header = Header::parse(std::str::from_utf8(header).map_err(|_| "its header is no text")?)?;
+    let (kind, size) = header.element()?;
+    let count = header.dims.iter().try_fold(1u64, |n, &d| n.checked_mul(d));
+    let needed = count.and_then(|n| n.checked_mul(size as u64));
+    if needed != Some(data.len() as u64) {
+        let needed = needed.map_or("more bytes than can be counted".to_string(), |n| format!("{n} bytes"));
+        return Err(format!("{:?} of `{}` needs {needed}, has {}", header.dims, header.descr, data.len()));
+    }
+    let mut values = Vec::new();
+    if values.try_reserve_exact(data.len() / size).is_err() {
+        return Err("it needs more memory than there is".into());
+    }
+    let big = header.descr.starts_with('>');
+    values.extend(data.chunks_exact(size).map(|chunk| element(kind, chunk, big)));
+    let dims = if header.dims.is_empty() { vec![1] } else { header.dims };
+    let values = if header.fortran { transposed(&values, &dims) } else { values };
+    Ok(Array { dims, values })
+}
+
+struct Header {
+    descr: String,
+    fortran: bool,
+    dims: Vec<u64>,
+}
+
+impl Header {
+    /// `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`, in any order.
+    fn parse(text: &str) -> Result<Header, Wrong> {
+        let value = |key: &str| {
+            let at = text.find(&format!("'{key}'")).ok_or(format!("its header has no `{key}`"))?;
+            let rest = text[at + key.len() + 2..].trim_start().strip_prefix(':');
+            rest.map(str::trim_start).ok_or(format!("its header has no value for `{key}`"))
+        };
+        let descr = value("descr")?;
+        let Some(descr) = descr.strip_prefix('\'').and_then(|d| d.split_once('\'')).map(|(d, _)| d.to_string()) else {
+            return Err("it holds records with several fields".into());
+        };
+        let fortran = match value("fortran_order")? {
+            v if v.starts_with("True") => true,
+            v if v.starts_with("False") => false,
+            _ => return Err("its header says neither True nor False for `fortran_order`".into()),
+        };
+        let shape = value("shape")?.strip_prefix('(').and_then(|s| s.split_once(')')).map(|(s, _)| s);
+        let shape = shape.ok_or("its header has no shape")?;
+        let parts = shape.split(',').map(str::trim).filter(|p| !p.is_empty());
+        let dims: Result<Vec<u64>, _> = parts.map(|p| p.trim_end_matches('L').parse::<u64>()).collect();
+        let dims = dims.map_err(|_| format!("its shape is ({})", shape.escape_default()))?;
+        if dims.contains(&0) {
+            return Err(format!("its shape is {dims:?}: an axis has no element"));
+        }
+        if dims.len() > limits::ARRAY_AXES {
+            return Err(format!("it has {} axes, the cap is {}", dims.len(), limits::ARRAY_AXES));
+        }
+        Ok(Header { descr, fortran, dims })
+    }
+
+    /// The kind of the elements and the bytes of one.
+    fn element(&self) -> Result<(char, usize), Wrong> {
+        let text = self.descr.trim_start_matches(['<', '>', '|', '=']);
+        let kind = text.chars().next().unwrap_or(' ');
+        let size: usize = text.get(1..).and_then(|s| s.parse().ok()).unwrap_or(0);
+        match (kind, size) {
+            ('O', _) => Err("it holds Python objects (a pickle), which could run any code: it is never read".into()),
+            ('f', 2 | 4 | 8) | ('i' | 'u', 1 | 2 | 4 | 8) | ('b', 1) => Ok((kind, size)),
+            _ => Err(format!("its elements have the type `{}`", self.descr.escape_default())),
+        }
+    }
+}
+
+fn element(kind: char, chunk: &[u8], big: bool) -> f64 {
+    let mut bytes = [0u8; 8];
+    let n = chunk.len();
+    bytes[..n].copy_from_slice(chunk);
+    if big {
+        bytes[..n].reverse();
+    }
+    let bits = u64::from_le_bytes(bytes);
+    match (kind, n) {
+        ('f', 2) => half(bits as u16),
+        ('f', 4) => f64::from(f32::from_bits(bits as u32)),
+        ('f', _) => f64::from_bits(bits),
+        ('i', _) => {
+            let shift = 64 - 8 * n as u32;
+            ((bits << shift) as i64 >> shift) as f64
+        }
+        _ => bits as f64,
+    }
+}
+
+/// IEEE 754 binary16.
+fn half(bits: u16) -> f64 {
+    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f64::from(bits & 1023));
+    let size = match exponent {
+        0 => fraction * 2f64.powi(-24),
+        31 if fraction == 0.0 => f64::INFINITY,
+        31 => f64::NAN,
+        _ => (1024.0 + fraction) * 2f64.powi(exponent - 25),
+    };
+    if bits >> 15 == 1 { -size } else { size }
+}
+
+/// From the order of Fortran, where the first axis runs fastest, to that of C.
+fn transposed(values: &[f64], dims: &[u64]) -> Vec<f64> {
+    let mut out = Vec::with_capacity(values.len());
+    let mut at = vec![0u64; dims.len()];
+    for _ in 0..values.len() {
+        let place = at.iter().zip(dims).rev().fold(0, |place, (&i, &d)| place * d + i);
+        out.push(values[place as usize]);
+        for axis in (0..dims.len()).rev() {
+            at[axis] += 1;
+            if at[axis] < dims[axis] {
+                break;
+            }
+            at[axis] = 0;
+        }
+    }
+    out
+}
