@@ -6,7 +6,6 @@ mod data;
 mod files;
 mod memory;
 mod arrays;
-mod common;
 mod limits;
 mod numbers;
 mod pictures;

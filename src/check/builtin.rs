@@ -17,7 +17,7 @@ pub(super) type Args = Vec<(Option<String>, Val)>;
 const UNARY: [&str; 13] =
     ["neg", "abs", "sign", "floor", "sqrt", "exp", "log", "sin", "cos", "tanh", "erf", "rsqrt", "not"];
 const REDUCTIONS: [&str; 4] = ["sum", "mean", "max", "min"];
-const OTHERS: [&str; 24] = [
+const OTHERS: [&str; 26] = [
     "keep",
     "backward",
     "select",
@@ -42,6 +42,8 @@ const OTHERS: [&str; 24] = [
     "gather",
     "present",
     "take",
+    "pair",
+    "pad",
 ];
 
 /// The built-in of this name.
@@ -101,7 +103,9 @@ impl Elaborator<'_> {
             "random" => self.random(args, span),
             "uniform" | "normal" => self.first_values(name, args, span),
             "table" => self.table(args, span),
-            "count" => self.count_of(args, span),
+            "count" => self.count_of(args, axes, span),
+            "pair" => self.pair(args, span),
+            "pad" => Err(errors::not_a_statement(self.blame(span), "anything but an index: `pad(x, 0)[i - 1]`")),
             "index" => self.index_of(args, span),
             "gather" => self.gather(args, span),
             "present" => self.present(args, span),

@@ -7,6 +7,7 @@ use super::builtin;
 use super::elaborate::{Elaborator, Res};
 use super::errors::{self, Boxed};
 use super::value::{Func, Label, Template, Val, ValKind};
+use super::window::bounded;
 use crate::base::Span;
 use crate::syntax::ast::{Arg, BinaryOp, Call, Def, DefKind, Expr, ExprKind, Stmt};
 use std::collections::BTreeMap;
@@ -28,6 +29,9 @@ impl Elaborator<'_> {
             return self.call_def(c, &def, span, piped);
         }
         let Some(name) = builtin::find(name) else { return Err(self.unknown_layer(name, c.callee.span)) };
+        for item in c.axes.iter().flatten() {
+            self.bound_index(item)?;
+        }
         if let (Some(axes), Some([Arg { name: None, value }]), "sum") = (&c.axes, c.args.as_deref(), name)
             && let Some(v) = self.contraction(axes, value, span)?
         {
@@ -208,6 +212,8 @@ impl Elaborator<'_> {
                 ValKind::Number(_) if expected != "a number" => {
                     return Err(errors::wrong_type(self.blame(v.span), expected, v));
                 }
+                // One number per axis of a picture.
+                ValKind::List(items) if expected == "a number" && items.iter().all(|i| i.as_number().is_some()) => {}
                 ValKind::List(_) | ValKind::Func(_) => return Err(errors::wrong_type(self.blame(v.span), expected, v)),
                 _ => {}
             }
@@ -267,6 +273,7 @@ impl Elaborator<'_> {
                 }
                 ExprKind::Name(n) if n == "batch" => out.push(Label::Batch),
                 ExprKind::Name(n) => out.push(Label::Index(n.clone())),
+                _ if bounded(e).is_some() => out.extend(bounded(e).map(|(n, _)| Label::Index(n.to_string()))),
                 _ => return Err(errors::not_a_statement(self.blame(e.span), "the axes of a reduction")),
             }
         }

@@ -6,7 +6,7 @@
 use super::elaborate::{Elaborator, Res};
 use super::errors;
 use super::spec::{Call as SpecCall, DataSpec, FIRST_SYMBOL, FieldSpec, Kind as FieldKind, Literal, Part, SplitSpec};
-use super::value::{Kind, Val, ValKind};
+use super::value::{Kind, Val, ValKind, is_word};
 use crate::base::{Extent, Span};
 use crate::syntax::ast::{Call, Expr, ExprKind, Ident, Stmt, StmtKind, Target, TypeExpr, UnaryOp, Unit};
 
@@ -44,6 +44,7 @@ impl Elaborator<'_> {
                         name: name.text.clone(),
                         span: name.span,
                         kind,
+                        image: is_word(ty, "image"),
                         shape,
                         source: None,
                         transforms: vec![],
@@ -119,7 +120,8 @@ impl Elaborator<'_> {
                 _ => source = Some(self.spec_call(e)?),
             }
         }
-        Ok(FieldSpec { name: name.text.clone(), span: name.span, kind, shape, source, transforms })
+        let image = is_word(ty, "image");
+        Ok(FieldSpec { name: name.text.clone(), span: name.span, kind, image, shape, source, transforms })
     }
 
     fn field_type(&mut self, ty: &TypeExpr) -> Res<(FieldKind, Vec<Extent>)> {

@@ -5,12 +5,13 @@
 
 use super::errors::{self, Boxed};
 use super::items::Items;
-use super::value::{Func, Kind, Label, Template, Tensor, Val, ValKind};
+use super::value::{Func, Label, Template, Tensor, Val, ValKind};
 pub use super::value::{join, keep};
+pub use super::weights::Weight;
 use crate::base::{Diagnostic, Extent, Span, Type};
 use crate::graph::{Builder, Role};
 use crate::ops::Value;
-use crate::syntax::ast::{Def, DefKind, Expr, Slot, Stmt, StmtKind, Target};
+use crate::syntax::ast::{Def, DefKind, Expr, Stmt, StmtKind, Target};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -21,17 +22,6 @@ pub const MAX_APPLICATIONS: usize = 100_000;
 const MAX_DEPTH: usize = 200;
 /// Expressions inside each other, across definitions and constants; each takes a part of the stack.
 const MAX_NESTING: usize = 1500;
-
-/// A trained tensor, and how it gets its first value.
-#[derive(Clone, Debug)]
-pub struct Weight {
-    pub path: String,
-    pub tensor: Tensor,
-    pub shape: Vec<Extent>,
-    pub init: Expr,
-    pub vars: BTreeMap<String, Val>,
-    pub span: Span,
-}
 
 /// A layer as the user wrote it: for `summary`.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +49,8 @@ pub struct Frame {
     pub labels: Vec<(Label, Extent)>,
     /// Names whose last value is the next value of a state: name, input of the graph.
     pub states: Vec<(String, Value)>,
+    /// The same for the states of an operator: name, place in `Elaborator::carried`.
+    pub carried: Vec<(String, usize)>,
     pub kind: Option<DefKind>,
     /// The indices on the left of the equation that is being evaluated.
     pub left: Vec<String>,
@@ -68,10 +60,14 @@ pub struct Elaborator<'a> {
     pub items: &'a Items,
     pub graph: Builder,
     pub train: bool,
+    /// False where a training step must be the same each time: what draws random numbers takes its `infer` form.
+    pub random: bool,
     pub frames: Vec<Frame>,
     pub weights: BTreeMap<String, Weight>,
-    /// Paths in the order in which they were made.
+    /// Paths of what is trained, in the order in which they were made.
     pub order: Vec<String>,
+    /// Paths of the states of operators, such as running means, and the value that each has now.
+    pub carried: Vec<(String, Tensor)>,
     pub layers: Vec<Layer>,
     pub warnings: Vec<Diagnostic>,
     /// What `uniform` and `normal` fill while a weight is initialised.
@@ -108,9 +104,11 @@ impl<'a> Elaborator<'a> {
             items,
             graph,
             train,
+            random: true,
             frames: vec![Frame::default()],
             weights: BTreeMap::new(),
             order: vec![],
+            carried: vec![],
             layers: vec![],
             warnings: vec![],
             init_shape: None,
@@ -241,7 +239,7 @@ impl<'a> Elaborator<'a> {
                     Some(p) => p.clone(),
                     None => self.fresh_path(&def.name.text),
                 };
-                let made = self.weights.len();
+                let made = self.order.len();
                 let first = self.graph.graph().nodes.len() as u32;
                 let out = self.instantiate(def, settings, body.clone(), path.clone(), inputs, *at);
                 if user {
@@ -304,6 +302,7 @@ impl<'a> Elaborator<'a> {
         }
         let outer = self.bind_ports(def, inputs, span)?;
         let last = self.statements(&def.body)?;
+        self.carry_on(span)?;
         self.result(def, last, &outer, span)
     }
 
@@ -332,6 +331,7 @@ impl<'a> Elaborator<'a> {
     /// The value of the last statement that has one.
     pub fn statements(&mut self, body: &[Stmt]) -> Res<Option<Val>> {
         let mut last = None;
+        let training = self.train && (self.random || !self.items.draws(body));
         for stmt in body {
             match &stmt.kind {
                 StmtKind::Expr(e) => {
@@ -352,11 +352,11 @@ impl<'a> Elaborator<'a> {
                     let v = self.eval(condition)?;
                     if v.as_number() == Some(0.0) {
                         let text = message.as_ref().map_or("an assertion does not hold", |m| m.text.as_str());
-                        return Err(errors::promise(self.blame(condition.span), text));
+                        return Err(errors::promise(self.blame(condition.span), &self.filled_in(text)));
                     }
                 }
                 StmtKind::Phase { train, body } => {
-                    if *train == self.train
+                    if *train == training
                         && let Some(v) = self.statements(body)?
                     {
                         last = Some(v);
@@ -369,9 +369,19 @@ impl<'a> Elaborator<'a> {
         Ok(last)
     }
 
+    /// `{groups}` in a message becomes the number of that name.
+    fn filled_in(&self, text: &str) -> String {
+        let vars = self.frames.last().map(|f| f.vars.iter()).into_iter().flatten();
+        let numbers = vars.filter_map(|(name, v)| Some((name, v.as_number()?)));
+        numbers.fold(text.to_string(), |text, (name, n)| text.replace(&format!("{{{name}}}"), &n.to_string()))
+    }
+
     fn bind(&mut self, targets: &[Target], value: &Expr) -> Res<()> {
         let index = targets.iter().filter_map(|t| t.index.as_ref()).flatten();
         self.frame().left = index.filter_map(|i| i.name().map(String::from)).collect();
+        if let Some(index) = targets.first().and_then(|t| t.index.as_ref()) {
+            self.open_equation(index, value)?;
+        }
         let v = self.eval(value)?;
         if targets.len() > 1 {
             let ValKind::List(items) = v.kind else {
@@ -402,35 +412,6 @@ impl<'a> Elaborator<'a> {
             keep(f, kept);
         }
         self.frame().vars.insert(name.clone(), v);
-        Ok(())
-    }
-
-    /// `param weight: [out, D] = he_uniform`: made at the first application of this path, found again later.
-    fn param(&mut self, slot: &Slot) -> Res<()> {
-        let path = join(&self.frame().path, &slot.name.text);
-        if !self.weights.contains_key(&path) {
-            let Some(dims) = slot.ty.as_ref().and_then(|t| t.dims.as_ref()) else {
-                return Err(errors::missing_setting(self.blame(slot.span), &slot.name.text, "its axes"));
-            };
-            let mut shape = Vec::new();
-            for d in dims {
-                shape.push(self.extent(d)?);
-            }
-            self.check_size(&shape, slot.span)?;
-            let span = self.blame(slot.span);
-            let ty = Type::f32(shape.clone());
-            let value = self.graph.input(&path, Role::Param, ty, span);
-            let axes = shape.iter().map(|e| super::value::Axis::new(*e)).collect();
-            let tensor = Tensor { value, axes, kind: Kind::Real };
-            let Some(init) = slot.init.clone() else {
-                return Err(errors::missing_setting(self.blame(slot.span), &slot.name.text, "its first value"));
-            };
-            let vars = self.frame().vars.clone();
-            self.weights.insert(path.clone(), Weight { path: path.clone(), tensor, shape, init, vars, span });
-            self.order.push(path.clone());
-        }
-        let v = Val::tensor(self.weights[&path].tensor.clone(), slot.span);
-        self.frame().vars.insert(slot.name.text.clone(), v);
         Ok(())
     }
 

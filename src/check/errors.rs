@@ -5,7 +5,9 @@
 
 use super::library::helps;
 use super::names::nearest;
+use super::trace::Size;
 use super::value::{Axis, Kind, Tensor, Val, describe_axes, describe_extents};
+use super::window::Window;
 use crate::base::{Diagnostic, Extent, Span};
 
 pub type Boxed = Box<Diagnostic>;
@@ -223,6 +225,60 @@ pub fn too_many_random(span: Span, extents: &[Extent]) -> Boxed {
     let text = format!("{} has {n} elements, at most {} can be random", describe_extents(extents), i32::MAX);
     let d = error("E0304", span, text, format!("{n} = {}", product(extents)));
     Box::new((*d).note("make one of its dimensions smaller"))
+}
+
+/// A stride or dilation that is no step.
+pub fn window_step(span: Span, index: &str, found: f64) -> Boxed {
+    let text = format!("windows go on by a whole number of elements from 1, not by {found}");
+    let d = error("E0305", span, text, format!("the step of `{index}` in an index"));
+    Box::new(if found < 1.0 { (*d).fix("take every element", span, "1") } else { *d })
+}
+
+pub fn window_offset(span: Span, found: f64) -> Boxed {
+    let text = format!("windows begin a whole number of elements outside of an axis, not {found}");
+    error("E0305", span, text, "must be a whole number".into())
+}
+
+/// A window that does not fit: E0305 where the data's own axis is too short, E0306 where layers before made it so.
+pub fn no_room(span: Span, w: &Window, sizes: &[Size]) -> Boxed {
+    let (taps, reach, extent) = (w.taps, w.reach(), w.extent);
+    let spans =
+        if w.dilation == 1 { String::new() } else { format!(", {} apart, so over {reach} elements", w.dilation) };
+    let short = match (w.before, w.behind) {
+        (0, 0) => format!("an axis of {extent}"),
+        (a, b) => format!("an axis of {extent} with {a} before and {b} behind it"),
+    };
+    let shrunk = sizes.len() > 1;
+    let text = match shrunk {
+        true => format!("nothing is left: a window of {taps}{spans} does not fit {short}"),
+        false => format!("a window of {taps}{spans} does not fit {short}"),
+    };
+    let label = format!("needs {reach}, has {}", w.padded().max(0));
+    let mut d = *error(if shrunk { "E0306" } else { "E0305" }, span, text, label);
+    for size in sizes {
+        d = d.label(size.span, format!("{} here", describe_extents(&size.shape)));
+    }
+    if shrunk {
+        let way = sizes.iter().map(|s| describe_extents(&s.shape)).collect::<Vec<_>>().join(" → ");
+        d = d.note(format!("on the way: {way}"));
+    }
+    Box::new(d)
+}
+
+pub fn nothing_left(span: Span, whole: u64, before: f64, behind: f64) -> Boxed {
+    let text = format!("nothing is left of {whole} elements without {before} before and {behind} behind");
+    error("E0306", span, text, "takes away all".into())
+}
+
+pub fn reads_outside(span: Span, by: i64) -> Boxed {
+    let text = format!("this index reads {by} elements outside of the axis");
+    let d = error("E0305", span, text, "there is nothing to read".into());
+    Box::new((*d).note("say what is read there: `pad(x, 0)[…]`, or `pad(x, -inf)[…]` for a maximum"))
+}
+
+pub fn unknown_extent(span: Span, [a, b]: [&str; 2]) -> Boxed {
+    let d = error("E0104", span, format!("neither `{a}` nor `{b}` has a known length"), "how many of them?".into());
+    Box::new((*d).note(format!("say one in the reduction or on the left: `sum[{b} < 3](…)`, `y[{a}, {b} < 3] = …`")))
 }
 
 pub fn reshape_differs(span: Span, from: &Tensor, to: &[Extent]) -> Boxed {

@@ -6,8 +6,9 @@
 use super::builtin;
 use super::elaborate::{Elaborator, Res};
 use super::errors;
-use super::value::{Axis, Func, Kind, Label, Number, Tensor, Val, ValKind};
-use crate::base::{DType, Extent, Span};
+use super::value::{Func, Kind, Label, Number, Tensor, Val, ValKind};
+use super::window::padded;
+use crate::base::{DType, Span};
 use crate::ops::{Attr, Attrs};
 use crate::syntax::ast::{BinaryOp, Call, Expr, ExprKind, UnaryOp};
 use std::cmp::Reverse;
@@ -280,6 +281,10 @@ impl Elaborator<'_> {
         if let Some(row) = self.row(base, items, span)? {
             return Ok(row);
         }
+        let (base, outside) = match padded(base) {
+            Some((x, value)) => (x, Some(self.number(value)?)),
+            None => (base, None),
+        };
         let v = self.eval(base)?;
         let ValKind::Tensor(t) = &v.kind else {
             return Err(errors::wrong_type(self.blame(base.span), "a tensor before `[`", &v));
@@ -301,10 +306,15 @@ impl Elaborator<'_> {
         }
         let own: Vec<&Expr> = items.iter().filter(|i| !matches!(i.kind, ExprKind::Rest)).collect();
         let place = |i: usize| if choice || rest.is_some_and(|r| i >= r) { skip + hidden + i } else { skip + i };
-        let mut later = Vec::new();
+        let (mut later, mut sums) = (Vec::new(), Vec::new());
         for (i, item) in own.iter().enumerate() {
-            self.index_axis(&mut out, place(i), item, &mut later)?;
+            match self.index_sum(item)? {
+                Some(sum) => sums.push((place(i), sum)),
+                None => self.index_axis(&mut out, place(i), item, &mut later)?,
+            }
         }
+        self.note_labels(&out);
+        out = self.windows(out, sums, outside)?;
         self.note_labels(&out);
         let out = self.take(out, later, choice, span)?;
         Ok(Val::tensor(out, span))
@@ -367,7 +377,7 @@ impl Elaborator<'_> {
         Ok(Tensor { value, axes, kind: t.kind })
     }
 
-    fn note_labels(&mut self, t: &Tensor) {
+    pub fn note_labels(&mut self, t: &Tensor) {
         for axis in &t.axes {
             if let Some(label) = axis.label.clone() {
                 let frame = self.frame();
@@ -378,61 +388,7 @@ impl Elaborator<'_> {
         }
     }
 
-    /// The left side of `y[.., o] = …`: the value with exactly these axes, in this order, no longer labelled.
-    pub fn equation(&mut self, index: &[Expr], v: Val, span: Span) -> Res<Val> {
-        let scalar = self.elementwise_operand(&v, span)?;
-        let mut axes: Vec<Axis> = scalar.axes.iter().filter(|a| a.label == Some(Label::Batch)).cloned().collect();
-        // An axis keeps what the right side knows of it: its name, and the lengths of its rows.
-        let target = |label: Label, extent: Extent| {
-            let known = scalar.axes.iter().find(|a| a.label.as_ref() == Some(&label) && a.extent == extent);
-            known.cloned().unwrap_or(Axis { label: Some(label), ..Axis::new(extent) })
-        };
-        for item in index {
-            match &item.kind {
-                ExprKind::Rest => {
-                    let mut rest: Vec<(Label, Extent)> =
-                        self.frame().labels.iter().filter(|(l, _)| matches!(l, Label::Rest(_))).cloned().collect();
-                    rest.sort_by(|a, b| a.0.cmp(&b.0));
-                    for (label, extent) in rest {
-                        axes.push(target(label, extent));
-                    }
-                }
-                ExprKind::Name(n) => {
-                    let (label, extent) = self.target_axis(n, item.span)?;
-                    axes.push(target(label, extent));
-                }
-                _ => return Err(errors::not_a_statement(self.blame(item.span), "the left side of an equation")),
-            }
-        }
-        if let Some(free) = scalar.axes.iter().find(|a| !axes.iter().any(|b| b.label == a.label)) {
-            let name = match &free.label {
-                Some(Label::Index(n)) => n.clone(),
-                _ => "..".into(),
-            };
-            let d = errors::undefined(self.blame(span), &name, &[]);
-            return Err(Box::new((*d).note(format!(
-                "`{name}` is on the right only: add it to the left, or reduce over it with `sum[{name}](…)`"
-            ))));
-        }
-        let mut t = self.arrange(&scalar, &axes, span)?;
-        for axis in &mut t.axes {
-            if axis.label != Some(Label::Batch) {
-                axis.label = None;
-            }
-        }
-        Ok(Val::tensor(t, span))
-    }
-
-    fn target_axis(&mut self, n: &str, span: Span) -> Res<(Label, Extent)> {
-        let label = Label::Index(n.into());
-        let found = self.frame().labels.iter().find(|(l, _)| *l == label).cloned();
-        match found {
-            Some(found) => Ok(found),
-            None => Err(errors::undefined(self.blame(span), n, &[])),
-        }
-    }
-
-    fn elementwise_operand(&mut self, v: &Val, span: Span) -> Res<Tensor> {
+    pub fn elementwise_operand(&mut self, v: &Val, span: Span) -> Res<Tensor> {
         match (&v.kind, v.as_number()) {
             (ValKind::Tensor(t), _) => self.cast_mask(t, span),
             (_, Some(n)) => {

@@ -3,12 +3,12 @@
 //! In: a checked `train` item. Out: an elaborator whose graph computes loss and metrics, ready for gradients. Invariant: the
 //! training graph and the evaluation graph differ only in what the definitions say under `train { }` and `infer { }`.
 
-use super::elaborate::{Elaborator, Res};
+use super::elaborate::{Elaborator, Res, Weight};
 use super::errors;
 use super::program::Run;
 use super::spec::{DataSpec, Kind as FieldKind};
 use super::value::{Axis, Func, Kind, Label, Tensor, Val, ValKind};
-use crate::base::{DType, Extent, Span, Type};
+use crate::base::{DType, Span, Type};
 use crate::graph::Role;
 use crate::ops::{Attrs, Value};
 use crate::syntax::ast::{BinaryOp, Def, DefKind, Expr, ExprKind};
@@ -290,9 +290,15 @@ impl Elaborator<'_> {
     }
 
     /// The first values of all weights: a graph of its own, whose outputs target them.
-    pub fn first_value(&mut self, shape: &[Extent], init: &Expr, span: Span) -> Res<Tensor> {
-        self.init_shape = Some(shape.to_vec());
-        let fixed: Vec<f64> = shape.iter().filter_map(|e| e.fixed()).map(|n| n as f64).collect();
+    pub fn first_value(&mut self, weight: &Weight) -> Res<Tensor> {
+        let Weight { shape, init, span, .. } = weight;
+        let span = *span;
+        self.init_shape = Some(shape.clone());
+        let mut fixed: Vec<f64> = shape.iter().filter_map(|e| e.fixed()).map(|n| n as f64).collect();
+        if weight.filter && fixed.len() > 2 {
+            // Outputs, inputs, then the axes of the window.
+            fixed[1..].rotate_right(1);
+        }
         let fan_in = if fixed.len() > 1 { fixed[1..].iter().product() } else { fixed.first().copied().unwrap_or(1.0) };
         let fan_out = fixed.first().copied().unwrap_or(1.0) * fixed.get(2..).map_or(1.0, |f| f.iter().product());
         let mut v = self.eval(init)?;

@@ -110,6 +110,26 @@ impl Items {
         }
     }
 
+    /// Whether what stands under `train { }` draws random numbers, itself or through a definition that it uses.
+    pub fn draws(&self, body: &[Stmt]) -> bool {
+        let mut names: Vec<&str> = Vec::new();
+        for stmt in body {
+            if let StmtKind::Phase { train: true, body } = &stmt.kind {
+                names_in_body(body, &mut |text, _| names.push(text));
+            }
+        }
+        let mut seen: BTreeSet<&str> = BTreeSet::new();
+        while let Some(name) = names.pop() {
+            if name == "random" {
+                return true;
+            }
+            if let Some(def) = self.defs.get(name).filter(|_| seen.insert(name)) {
+                names_in_body(&def.body, &mut |text, _| names.push(text));
+            }
+        }
+        false
+    }
+
     /// The names that a constant or a definition mentions and that are not its own, each once; none for what is neither.
     fn uses(&self, name: &str) -> std::vec::IntoIter<Ident> {
         let def = self.defs.get(name).filter(|_| !self.consts.contains_key(name));

@@ -4,7 +4,7 @@
 //! them and nowhere else.
 
 /// Name and text of every file of `lib/`.
-pub const FILES: [(&str, &str); 10] = [
+pub const FILES: [(&str, &str); 11] = [
     ("lib/activations.nn", include_str!("../../lib/activations.nn")),
     ("lib/attention.nn", include_str!("../../lib/attention.nn")),
     ("lib/augmentation.nn", include_str!("../../lib/augmentation.nn")),
@@ -13,6 +13,7 @@ pub const FILES: [(&str, &str); 10] = [
     ("lib/losses.nn", include_str!("../../lib/losses.nn")),
     ("lib/metrics.nn", include_str!("../../lib/metrics.nn")),
     ("lib/optimizers.nn", include_str!("../../lib/optimizers.nn")),
+    ("lib/pictures.nn", include_str!("../../lib/pictures.nn")),
     ("lib/recurrent.nn", include_str!("../../lib/recurrent.nn")),
     ("lib/schedules.nn", include_str!("../../lib/schedules.nn")),
 ];

@@ -11,7 +11,12 @@ pub mod errors;
 pub mod items;
 pub mod library;
 pub mod elaborate;
+pub mod weights;
+pub mod trace;
+pub mod window;
+pub mod equation;
 pub mod tensor;
+pub mod unit;
 pub mod expr;
 pub mod builtin;
 pub mod padding;
@@ -34,8 +39,7 @@ use crate::base::{Diagnostic, FileId, Severity, SourceMap, Span};
 use crate::syntax::ast::{DefKind, File, ItemKind};
 use elaborate::Elaborator;
 use items::Items;
-pub use program::{Checked, Differentiate, Gradients, NoGradient, Run, Training};
-use std::collections::BTreeSet;
+pub use program::{Checked, Differentiate, FirstValues, Gradients, NoGradient, Run, Training};
 use train::TrainItem;
 
 /// Checks a user's file (the last of `files`) with the library before it. Returns what could be understood, and everything

@@ -169,7 +169,7 @@ impl Elaborator<'_> {
         Ok(())
     }
 
-    fn next_value(&mut self, v: &Val, axes: &[Axis], span: Span) -> Res<Value> {
+    pub fn next_value(&mut self, v: &Val, axes: &[Axis], span: Span) -> Res<Value> {
         let t = match (&v.kind, v.as_number()) {
             (ValKind::Tensor(t), _) => t.clone(),
             (ValKind::Scalar(s), _) => {
@@ -182,7 +182,7 @@ impl Elaborator<'_> {
         if t.axes.len() > axes.len() {
             return Err(errors::rank_differs(
                 self.blame(v.span),
-                "the weight",
+                "its value",
                 &super::value::describe_extents(&super::tensor::extents(axes)),
                 &t,
             ));
@@ -193,7 +193,10 @@ impl Elaborator<'_> {
     /// `state m = 0`: an input of the shape of the weight, or of its own axes, with its first value.
     pub fn state(&mut self, slot: &Slot) -> Res<()> {
         let Some((w, path)) = self.update.clone() else {
-            return Err(errors::unsupported(self.blame(slot.span), "`state` outside of an optimizer"));
+            if self.frames.last().is_some_and(|f| f.kind == Some(DefKind::Op)) {
+                return self.carried_state(slot);
+            }
+            return Err(errors::unsupported(self.blame(slot.span), "`state` outside of an operator or an optimizer"));
         };
         let mut axes = w.axes.clone();
         if let Some(dims) = slot.ty.as_ref().and_then(|t| t.dims.as_ref()) {

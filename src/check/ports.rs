@@ -61,7 +61,7 @@ impl Elaborator<'_> {
             }
         }
         Ok(Some(match word.text.as_str() {
-            "real" => Kind::Real,
+            "real" | "image" | "filter" => Kind::Real,
             "logits" => Kind::Logits,
             "logprob" => Kind::LogProb,
             "prob" => Kind::Prob,
@@ -70,7 +70,7 @@ impl Elaborator<'_> {
             "class" => Kind::Class(count),
             "token" => Kind::Token(count),
             other => {
-                let known = ["real", "logits", "logprob", "prob", "mask", "int", "class", "token"];
+                let known = ["real", "image", "filter", "logits", "logprob", "prob", "mask", "int", "class", "token"];
                 return Err(errors::undefined(self.blame(word.span), other, &known));
             }
         }))

@@ -10,7 +10,7 @@ use super::optimizer::{StateInit, UpdateRule};
 use super::spec::{DataSpec, TrainSpec};
 use super::value::Val;
 use crate::base::{DType, Diagnostic, Span, Type};
-use crate::graph::{Builder, Graph, Role};
+use crate::graph::{Builder, Graph};
 use crate::ops::Value;
 use crate::syntax::ast::{Def, Expr};
 use std::collections::BTreeMap;
@@ -64,6 +64,12 @@ pub struct Training {
     pub warnings: Vec<Diagnostic>,
 }
 
+/// The graph that fills every weight, and the weights whose last axis a file of tensors has in the second place.
+pub struct FirstValues {
+    pub graph: Graph,
+    pub filters: Vec<String>,
+}
+
 impl Checked {
     /// The data of a run, with the numbers that it has bound.
     pub fn data_of(&self, run: &Run) -> DataSpec {
@@ -82,10 +88,12 @@ impl Checked {
         e
     }
 
-    /// The whole step: gather, forward, loss, metrics, backward, clip, update. Unless `random`, definitions take their `infer` form.
+    /// The whole step: gather, forward, loss, metrics, backward, clip, update. Unless `random`, definitions that draw random
+    /// numbers in training take their `infer` form.
     pub fn training(&self, run: &Run, random: bool, differentiate: Differentiate<'_>) -> Res<Training> {
         let data = self.data_of(run);
-        let mut e = self.elaborator(run, &data, random);
+        let mut e = self.elaborator(run, &data, true);
+        e.random = random;
         let f = e.forward(run, &data)?;
         e.graph.output("loss", f.loss, None);
         e.graph.output("loss.sum", f.loss_sum, None);
@@ -105,6 +113,7 @@ impl Checked {
             }
         }
         e.update(&run.rule, &gradients.values)?;
+        e.store_carried();
         Ok(Training { forward, graph: e.graph.finish(), states: e.states, layers: e.layers, warnings: e.warnings })
     }
 
@@ -134,25 +143,26 @@ impl Checked {
     }
 
     /// Fills every weight; inputs are `seed` and `counter`, outputs target the weights.
-    pub fn first_values(&self, run: &Run) -> Res<Graph> {
+    pub fn first_values(&self, run: &Run) -> Res<FirstValues> {
         let data = self.data_of(run);
         let mut e = self.elaborator(run, &data, false);
         e.forward(run, &data)?;
         let mut init = self.elaborator(run, &data, false);
-        for path in &e.order {
+        for path in e.order.iter().chain(e.carried.iter().map(|(path, _)| path)) {
             let w = &e.weights[path];
-            let input = init.graph.input(path, Role::Param, Type::new(DType::F32, w.shape.clone()), w.span);
+            let input = init.graph.input(path, w.role, Type::new(DType::F32, w.shape.clone()), w.span);
             init.frames.push(Default::default());
             init.frame().vars =
                 w.vars.iter().filter(|(_, v)| v.is_plain()).map(|(k, v)| (k.clone(), v.clone())).collect();
             init.enter(w.span);
-            let t = init.first_value(&w.shape, &w.init, w.span);
+            let t = init.first_value(w);
             init.leave();
             init.frames.pop();
             let value = t?.value;
             init.graph.update(input, value);
         }
-        Ok(init.graph.finish())
+        let filters = e.weights.values().filter(|w| w.filter).map(|w| w.path.clone()).collect();
+        Ok(FirstValues { graph: init.graph.finish(), filters })
     }
 
     /// Elaborates all that a run needs but its gradients: for `nnc check`.

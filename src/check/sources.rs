@@ -10,6 +10,7 @@ use super::value::{Axis, Kind, Tensor, Val, ValKind};
 use crate::base::{DType, Extent, Span, Type};
 use crate::graph::Role;
 use crate::ops::{Attr, Attrs, Value};
+use crate::syntax::ast::Expr;
 
 impl Elaborator<'_> {
     /// An i32 scalar that the run gives: `seed`, `step`.
@@ -83,10 +84,26 @@ impl Elaborator<'_> {
         Ok(out)
     }
 
-    /// The number of elements of one example.
-    pub(super) fn count_of(&mut self, args: Args, span: Span) -> Res<Val> {
+    /// `pair(k)`: two values; one stands for both.
+    pub(super) fn pair(&mut self, args: Args, span: Span) -> Res<Val> {
+        let [v] = self.positional("pair", &args, span)?;
+        match &v.kind {
+            ValKind::List(items) if items.len() == 2 => Ok(v),
+            ValKind::List(_) => Err(errors::wrong_type(self.blame(v.span), "one value, or one per axis of two", &v)),
+            _ => Ok(Val::new(ValKind::List(vec![v.clone(), v.clone()]), v.span)),
+        }
+    }
+
+    /// The number of elements of one example; with axes, `count[batch, c](x[.., c])`, of those axes.
+    pub(super) fn count_of(&mut self, args: Args, axes: Option<&[Expr]>, span: Span) -> Res<Val> {
         let [x] = self.positional("count", &args, span)?;
         let t = self.expect_tensor(&x)?;
+        if let Some(axes) = axes {
+            let labels = self.labels(axes)?;
+            let counted = t.axes.iter().filter(|a| a.label.as_ref().is_some_and(|l| labels.contains(l)));
+            let counted: Vec<Extent> = counted.map(|a| a.extent).collect();
+            return Ok(Val::tensor(self.count(&counted, span)?, span));
+        }
         let n = t.own_axes().iter().map(|a| a.extent.fixed()).try_fold(1.0, |n, e| Some(n * e? as f64));
         n.map(|n| Val::number(n, span))
             .ok_or_else(|| errors::unsupported(self.blame(span), "`count` of an axis of unknown length"))

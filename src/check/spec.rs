@@ -94,6 +94,8 @@ pub struct FieldSpec {
     pub name: String,
     pub span: Span,
     pub kind: Kind,
+    /// `image[H, W, C]`: a file of tensors has the channels before the other axes.
+    pub image: bool,
     /// Per example. A symbol is one of `DataSpec::symbols` and is bound by what the data has.
     pub shape: Vec<Extent>,
     /// `columns(1..4)`, `column("species")`, `images`, `labels`, or none for `given`.

@@ -328,6 +328,9 @@ impl Elaborator<'_> {
         if !all_labelled || !real || labels.is_empty() || !labels.iter().all(|l| has(a, l) && has(b, l)) {
             return Ok(None);
         }
+        if let Some(unit) = self.shared_unit(a, b, labels) {
+            return self.contract_without(a, b, &unit, labels, span);
+        }
         let joint = self.joint(&[a, b], span)?;
         let agrees =
             |t: &Tensor| t.axes.iter().all(|x| joint.iter().any(|j| j.label == x.label && j.extent == x.extent));

@@ -97,7 +97,7 @@ fn names_in_type<'a>(t: &'a TypeExpr, out: &mut dyn FnMut(&'a str, Span)) {
 fn types_of(body: &[Stmt]) -> impl Iterator<Item = &TypeExpr> {
     body.iter().flat_map(|s| match &s.kind {
         StmtKind::Bind { targets, .. } => targets.iter().filter_map(|t| t.ty.as_deref()).collect::<Vec<_>>(),
-        StmtKind::Field { ty, .. } => vec![ty],
+        StmtKind::Field { ty, .. } => vec![ty.as_ref()],
         _ => vec![],
     })
 }

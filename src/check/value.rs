@@ -5,7 +5,7 @@
 
 use crate::base::{Extent, Span};
 use crate::ops::Value;
-use crate::syntax::ast::{Def, Expr, Stmt, Unit};
+use crate::syntax::ast::{Def, Expr, Stmt, TypeExpr, Unit};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
@@ -142,6 +142,12 @@ impl fmt::Display for Kind {
             Kind::Token(Some(k)) => write!(f, "token({})", describe_extents(&[*k]).trim_matches(['[', ']'])),
         }
     }
+}
+
+/// Whether a type is written with this word: `image[H, W, C]`, `filter[out, h, w, in]`. Both say that files keep the last axis
+/// before the other axes of a picture; in arithmetic they are plain numbers.
+pub fn is_word(ty: &TypeExpr, word: &str) -> bool {
+    ty.kind.as_ref().is_some_and(|k| k.text == word)
 }
 
 /// Something that can be applied to inputs.

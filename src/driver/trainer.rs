@@ -5,11 +5,13 @@
 
 use super::compile::{self, Lowered};
 use super::engine::{Device, Engine};
-use crate::base::{Diagnostic, Span};
+use crate::base::Diagnostic;
+use crate::base::shape::display_shape;
 use crate::check::spec::Stop;
-use crate::check::{Checked, Run};
-use crate::graph::Role;
+use crate::check::{self, Checked, Run};
+use crate::graph::{Input, Role};
 use crate::loops::ir::Program;
+use crate::runtime::data::given::channels_last;
 use crate::runtime::data::{Dataset, StartFile, Storage};
 use crate::runtime::machine::Store;
 use crate::runtime::memory::{Budget, Part};
@@ -122,7 +124,9 @@ impl Means {
 
 /// Where the weights begin: drawn by the initialisers, and from the start file where it has them.
 struct FirstValues<'a> {
-    weights: Vec<(String, Span)>,
+    weights: Vec<Input>,
+    /// The weights whose channels stand first in files.
+    filters: Vec<String>,
     start: Option<&'a StartFile>,
     /// Draws all weights; none where the start file has them all.
     drawn: Option<Lowered>,
@@ -130,13 +134,13 @@ struct FirstValues<'a> {
 
 impl<'a> FirstValues<'a> {
     fn new(checked: &Checked, run: &Run, start: Option<&'a StartFile>) -> Result<FirstValues<'a>, Diagnostic> {
-        let graph = checked.first_values(run).map_err(|e| *e)?;
-        let weights: Vec<(String, Span)> =
-            graph.inputs.iter().filter(|i| i.role == Role::Param).map(|i| (i.name.clone(), i.span)).collect();
+        let check::FirstValues { graph, filters } = checked.first_values(run).map_err(|e| *e)?;
+        let weights: Vec<Input> =
+            graph.inputs.iter().filter(|i| matches!(i.role, Role::Param | Role::State)).cloned().collect();
         let named = |name: &str| start.is_some_and(|s| s.tensors.contains_key(name));
-        let all = weights.iter().all(|(w, _)| named(w));
+        let all = weights.iter().all(|w| named(&w.name));
         let drawn = if all { None } else { Some(compile::lowered(graph)?) };
-        Ok(FirstValues { weights, start, drawn })
+        Ok(FirstValues { weights, filters, start, drawn })
     }
 
     fn fill(self, run: &Run, to: &mut Engine, store: &mut Store) -> Result<(), Diagnostic> {
@@ -146,8 +150,9 @@ impl<'a> FirstValues<'a> {
             engine.write_integer("counter", 0);
             engine.step(&[1, 1], &[]);
         }
+        let filters = self.filters;
         let named = |name: &str| self.start.and_then(|s| s.tensors.get(name));
-        for (name, span) in self.weights {
+        for Input { name, span, ty, .. } in self.weights {
             let (Some(given), Some(b)) = (named(&name), to.find(&name)) else { continue };
             let Storage::F32(values) = &given.storage else {
                 return Err(Diagnostic::error(
@@ -161,7 +166,20 @@ impl<'a> FirstValues<'a> {
                 let text = format!("`{name}` has {} numbers, the start file has {}", to.elements(b), values.len());
                 return Err(Diagnostic::error("E0504", span, text, "this weight"));
             }
-            let words: Vec<u32> = values.iter().map(|v| v.to_bits()).collect();
+            let turned = filters.contains(&name).then(|| channels_last(values, &given.shape, 1));
+            let mut shape = ty.shape;
+            if turned.is_some() && shape.len() > 1 {
+                shape[1..].rotate_right(1);
+                if !shape.iter().map(|e| e.bound(&[])).eq(given.shape.iter().copied()) {
+                    let text = format!(
+                        "`{name}` is [{}] in files, the start file has {:?}",
+                        display_shape(&shape, &[]),
+                        given.shape
+                    );
+                    return Err(Diagnostic::error("E0504", span, text, "this weight"));
+                }
+            }
+            let words: Vec<u32> = turned.as_deref().unwrap_or(values).iter().map(|v| v.to_bits()).collect();
             to.write(b, &words);
         }
         Ok(())

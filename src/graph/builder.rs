@@ -167,6 +167,11 @@ impl Emit for Builder {
         &self.graph.node(value).ty
     }
 
+    fn parts(&self, value: Value) -> (&'static dyn OpDef, &Attrs, &[Value]) {
+        let node = self.graph.node(value);
+        (node.op, &node.attrs, &node.args)
+    }
+
     fn emit(&mut self, op: &str, attrs: Attrs, args: &[Value]) -> Value {
         match self.try_emit(op, attrs, args, self.span) {
             Ok(value) => value,

@@ -7,6 +7,7 @@
 use super::{Builder, Graph, Role};
 use crate::base::{DType, Extent, Shape, Span, Type};
 use crate::ops::scalar::random_word;
+use crate::ops::windows::Sizes;
 use crate::ops::{Emit, Value, build};
 
 mod scan;
@@ -321,22 +322,35 @@ impl Generator {
         let Some((x, bound, axis, extent)) = self.pick_axis() else { return };
         let size = 1 + self.below(extent.min(4) as usize) as u64;
         let most = if size > 1 { (extent - 1) / (size - 1) } else { 1 };
-        let (stride, dilation) = (1 + self.below(3) as u64, 1 + self.below(most.min(3) as usize) as u64);
+        let (stride, apart) = (1 + self.below(3) as u64, 1 + self.below(most.min(3) as usize) as i64);
+        let dilation = if self.below(3) == 0 { -apart } else { apart };
         let taps = build::window(&mut self.b, x, axis, size, stride, dilation);
         if !Generator::fits(&self.shape_of(taps)) {
             return;
         }
-        match self.below(3) {
+        match self.below(4) {
             0 => {
                 let made = build::max_axes(&mut self.b, taps, &[axis + 1]);
                 self.keep(made, bound);
             }
+            2 => self.convolve(taps, bound, axis, size),
             1 => {
-                let made = build::unwindow(&mut self.b, taps, axis, [size, stride, dilation], extent);
+                let made = build::unwindow(&mut self.b, taps, axis, Sizes { size, stride, dilation }, extent);
                 self.keep(made, bound * size as f64);
             }
             _ => self.keep(taps, bound),
         }
+    }
+
+    /// Windows times a weight over their taps, with new columns.
+    fn convolve(&mut self, taps: Value, bound: f64, axis: usize, size: u64) {
+        let all: Vec<char> = ('a'..).take(self.b.ty(taps).rank()).collect();
+        let columns = [1, 3, 4, 8][self.below(4)];
+        let weight = self.input(Role::Param, vec![Extent::Fixed(size), Extent::Fixed(columns)]);
+        let (tap, lhs): (char, String) = (all[axis + 1], all.iter().collect());
+        let kept: String = all.iter().filter(|c| **c != tap).collect();
+        let made = build::contract(&mut self.b, taps, weight, &format!("{lhs},{tap}z->{kept}z"));
+        self.keep(made, bound * 2.0 * size as f64);
     }
 
     fn rows(&mut self) {

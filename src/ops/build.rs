@@ -3,6 +3,7 @@
 //! In: values of an [`Emit`]. Out: new values. Invariant: every function adds only nodes that the table accepts, given
 //! operands that fit; operands that do not fit panic in [`Emit::emit`].
 
+use super::windows::Sizes;
 use super::{Attr, Attrs, Emit, Value};
 use crate::base::{DType, Extent, Shape};
 
@@ -123,19 +124,19 @@ pub fn concat(e: &mut dyn Emit, parts: &[Value], axis: usize) -> Value {
 }
 
 /// The windows of one axis: it becomes positions, and the taps of a window stand right behind it.
-pub fn window(e: &mut dyn Emit, x: Value, axis: usize, size: u64, stride: u64, dilation: u64) -> Value {
+pub fn window(e: &mut dyn Emit, x: Value, axis: usize, size: u64, stride: u64, dilation: i64) -> Value {
     e.emit("window", window_attrs(axis, size, stride, dilation).into(), &[x])
 }
 
 /// The transpose of [`window`]: taps are added where they came from, on an axis of `extent` elements.
-pub fn unwindow(e: &mut dyn Emit, x: Value, axis: usize, [size, stride, dilation]: [u64; 3], extent: u64) -> Value {
-    let [a, b, c, d] = window_attrs(axis, size, stride, dilation);
+pub fn unwindow(e: &mut dyn Emit, x: Value, axis: usize, w: Sizes, extent: u64) -> Value {
+    let [a, b, c, d] = window_attrs(axis, w.size, w.stride, w.dilation);
     e.emit("unwindow", [a, b, c, d, ("extent", Attr::Int(extent as i64))].into(), &[x])
 }
 
-fn window_attrs(axis: usize, size: u64, stride: u64, dilation: u64) -> [(&'static str, Attr); 4] {
+fn window_attrs(axis: usize, size: u64, stride: u64, dilation: i64) -> [(&'static str, Attr); 4] {
     let int = |n: u64| Attr::Int(n as i64);
-    [("axis", int(axis as u64)), ("size", int(size)), ("stride", int(stride)), ("dilation", int(dilation))]
+    [("axis", int(axis as u64)), ("size", int(size)), ("stride", int(stride)), ("dilation", Attr::Int(dilation))]
 }
 
 /// The rows of `g` added into a table of `extent` rows that is 0 elsewhere: the transpose of `gather`.

@@ -13,6 +13,7 @@ pub mod sources;
 pub mod layout;
 pub mod pieces;
 pub mod windows;
+pub mod adjoint;
 pub mod reductions;
 pub mod contract;
 pub mod rows;
@@ -103,6 +104,8 @@ pub type ScatterBody<'a> = &'a mut dyn FnMut(&mut dyn Kernel, &[Index]) -> (Scal
 /// What a gradient rule, and every pass that builds, is written against: adds nodes to a graph.
 pub trait Emit {
     fn ty(&self, value: Value) -> &Type;
+    /// The operator, attributes and operands of a value.
+    fn parts(&self, value: Value) -> (&'static dyn OpDef, &Attrs, &[Value]);
     /// Adds a node of operator `op` (a name of the table). A rule that builds an ill-typed node is our bug: panics.
     fn emit(&mut self, op: &str, attrs: Attrs, args: &[Value]) -> Value;
 }

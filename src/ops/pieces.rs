@@ -4,8 +4,9 @@
 //! a known length, so every read is proven to be in range.
 
 use super::attrs::{example, extents, fixed, operands, valid};
-use super::build;
+use super::windows::Sizes;
 use super::{Attr, Attrs, Emit, Example, Index, Io, Kernel, OpDef, Scalar, ScalarOp, Value};
+use super::{adjoint, build};
 use crate::base::{DType, Extent, Type};
 
 /// Elements `start`, `start + step`, … of an axis, `len` of them.
@@ -56,7 +57,7 @@ impl OpDef for Slice {
             let mut shape = io.ty.shape.clone();
             shape.insert(axis + 1, Extent::Fixed(1));
             let taps = build::broadcast_along(e, g, &[axis + 1], &shape);
-            build::unwindow(e, taps, axis, [1, step, 1], span)
+            build::unwindow(e, taps, axis, Sizes { size: 1, stride: step, dilation: 1 }, span)
         };
         vec![Some(build::pad(e, spread, axis, start, extent - start - span, 0.0))]
     }
@@ -122,7 +123,7 @@ impl OpDef for Pad {
     fn grad(&self, e: &mut dyn Emit, io: &Io<'_>, g: Value) -> Vec<Option<Value>> {
         let axis = valid(io.attrs.axis("axis", io.ty.rank()));
         let (lo, len) = (valid(io.attrs.count("lo", 0)), valid(fixed("pad", io.arg_types[0], axis)));
-        vec![Some(build::slice(e, g, axis, lo, len, 1))]
+        vec![Some(adjoint::crop(e, g, axis, lo, len))]
     }
 
     fn differentiable(&self) -> bool {

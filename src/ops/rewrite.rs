@@ -4,13 +4,11 @@
 //! for every operand, signed zeros and infinities included, in f32 as in f64; no product and sum become an `fma`.
 
 use super::attrs::valid;
-use super::{Attr, Attrs, Emit, OpDef, ScalarOp, Value, build, elementwise, number};
+use super::{Attr, Attrs, Emit, ScalarOp, Value, build, elementwise, number};
 use crate::base::{DType, Extent};
 
 /// A graph that rules can look into.
 pub trait Look: Emit {
-    /// The operator, attributes and operands of a value.
-    fn parts(&self, value: Value) -> (&'static dyn OpDef, &Attrs, &[Value]);
     fn as_emit(&mut self) -> &mut dyn Emit;
 }
 

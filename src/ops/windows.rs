@@ -1,28 +1,34 @@
 //! Windows of an axis, for convolution and pooling, and their transpose.
 //!
 //! In: an axis, and size, stride and dilation of the window. Out: positions and taps as two axes, or their sum back on one.
-//! Invariant: position p and tap t belong to element `stride · p + dilation · t`, which exists.
+//! Invariant: position p and tap t belong to element `stride · p + dilation · t`, which exists. A negative dilation counts the
+//! taps from the other end: tap t is then where tap `size - 1 - t` would be.
 
 use super::attrs::{example, extents, fixed, operands, valid};
-use super::build;
 use super::{Attr, Attrs, Emit, Example, Index, Io, Kernel, OpDef, Order, ReduceKind, Scalar, Value};
+use super::{adjoint, build};
 use crate::base::{DType, Extent, Type};
 
-struct Sizes {
-    size: u64,
-    stride: u64,
-    dilation: u64,
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    pub size: u64,
+    pub stride: u64,
+    pub dilation: i64,
 }
 
 impl Sizes {
-    fn read(attrs: &Attrs) -> Result<Sizes, String> {
+    pub fn read(attrs: &Attrs) -> Result<Sizes, String> {
         let count = |name| attrs.count(name, 1);
-        Ok(Sizes { size: count("size")?, stride: count("stride")?, dilation: count("dilation")? })
+        let dilation = attrs.int("dilation")?;
+        if dilation == 0 || dilation == i64::MIN {
+            return Err(format!("the taps of a window lie apart, but the dilation is {dilation}"));
+        }
+        Ok(Sizes { size: count("size")?, stride: count("stride")?, dilation })
     }
 
     /// The number of positions on an axis of `extent` elements.
     fn positions(&self, extent: u64) -> Result<u64, String> {
-        let reach = (self.size - 1).checked_mul(self.dilation).filter(|&reach| reach < extent);
+        let reach = (self.size - 1).checked_mul(self.dilation.unsigned_abs()).filter(|&reach| reach < extent);
         let Some(reach) = reach else {
             let (size, dilation) = (self.size, self.dilation);
             return Err(format!(
@@ -32,8 +38,9 @@ impl Sizes {
         Ok((extent - reach - 1) / self.stride + 1)
     }
 
-    fn list(&self) -> [u64; 3] {
-        [self.size, self.stride, self.dilation]
+    /// The element of tap 0, seen from its position's first one.
+    fn start(&self) -> i64 {
+        (self.size as i64 - 1) * (-self.dilation).max(0)
     }
 }
 
@@ -64,14 +71,14 @@ impl OpDef for Window {
         let sizes = valid(Sizes::read(io.attrs));
         let mut from = at.to_vec();
         let tap = from.remove(axis + 1);
-        from[axis] = k.affine(&[(sizes.stride as i64, at[axis]), (sizes.dilation as i64, tap)], 0);
+        from[axis] = k.affine(&[(sizes.stride as i64, at[axis]), (sizes.dilation, tap)], sizes.start());
         k.load(0, &from)
     }
 
     fn grad(&self, e: &mut dyn Emit, io: &Io<'_>, g: Value) -> Vec<Option<Value>> {
         let axis = valid(io.attrs.axis("axis", io.ty.rank()));
         let extent = valid(fixed("window", io.arg_types[0], axis));
-        vec![Some(build::unwindow(e, g, axis, valid(Sizes::read(io.attrs)).list(), extent))]
+        vec![Some(adjoint::unwindow(e, g, axis, valid(Sizes::read(io.attrs)), extent))]
     }
 
     fn differentiable(&self) -> bool {
@@ -85,7 +92,7 @@ impl OpDef for Window {
 
 /// Shapes and attributes of windows, for both operators.
 fn cases() -> Vec<(&'static [u64], Attrs)> {
-    let all: [(&[u64], [i64; 4]); 7] = [
+    let all: [(&[u64], [i64; 4]); 9] = [
         (&[5], [0, 1, 1, 1]),
         (&[5], [0, 5, 1, 1]),
         (&[9], [0, 3, 2, 1]),
@@ -93,6 +100,8 @@ fn cases() -> Vec<(&'static [u64], Attrs)> {
         (&[3, 17], [1, 3, 1, 2]),
         (&[2, 9, 3], [1, 2, 3, 4]),
         (&[7, 2], [0, 2, 4, 1]),
+        (&[7], [0, 3, 1, -1]),
+        (&[2, 11], [1, 3, 2, -2]),
     ];
     let of = |[axis, size, stride, dilation]: [i64; 4]| {
         let int = Attr::Int;
@@ -138,7 +147,7 @@ impl OpDef for Unwindow {
         let positions = io.arg_types[0].shape[axis];
         let taps = [Extent::Fixed(sizes.size)];
         k.reduce(ReduceKind::Sum, Order::Serial, &taps, &mut |k, tap| {
-            let offset = k.affine(&[(1, at[axis]), (-(sizes.dilation as i64), tap[0])], 0);
+            let offset = k.affine(&[(1, at[axis]), (-sizes.dilation, tap[0])], -sizes.start());
             let mut inside = Vec::new();
             let mut from = at.to_vec();
             if sizes.stride == 1 {
@@ -156,7 +165,7 @@ impl OpDef for Unwindow {
 
     fn grad(&self, e: &mut dyn Emit, io: &Io<'_>, g: Value) -> Vec<Option<Value>> {
         let axis = valid(io.attrs.axis("axis", io.ty.rank()));
-        let [size, stride, dilation] = valid(Sizes::read(io.attrs)).list();
+        let Sizes { size, stride, dilation } = valid(Sizes::read(io.attrs));
         vec![Some(build::window(e, g, axis, size, stride, dilation))]
     }
 

@@ -44,6 +44,10 @@ impl Emit for Simplifier {
         self.b.ty(value)
     }
 
+    fn parts(&self, value: Value) -> (&'static dyn OpDef, &Attrs, &[Value]) {
+        self.b.parts(value)
+    }
+
     fn emit(&mut self, op: &str, attrs: Attrs, args: &[Value]) -> Value {
         if let Some(value) = rewrite(self, op, &attrs, args) {
             return value;
@@ -57,11 +61,6 @@ impl Emit for Simplifier {
 }
 
 impl Look for Simplifier {
-    fn parts(&self, value: Value) -> (&'static dyn OpDef, &Attrs, &[Value]) {
-        let node = self.b.graph().node(value);
-        (node.op, &node.attrs, &node.args)
-    }
-
     fn as_emit(&mut self) -> &mut dyn Emit {
         self
     }

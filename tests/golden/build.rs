@@ -87,6 +87,7 @@ impl Arranged<'_> {
                 order.push(1);
                 t = t.permuted_axes(order).as_standard_layout().into_owned();
             }
+            Layout::ChannelsSecond => t = channels_last(&t, 1),
             Layout::Pointwise if self.reduction() == "none" => t = t.insert_axis(Place(self.rank)),
             _ => {}
         }
@@ -141,15 +142,17 @@ pub fn operator(case: &Case) -> Result<Outcome, String> {
     }
     let shape = given[&format!("in.{}", entry.inputs[0])].shape().to_vec();
     let source = source(&arranged.text(&name, &settings, &shape))?;
-    let mut e = Elaborator::new(&source.items, "case", true);
+    let train = case.attributes.get("train").and_then(|t| t.as_bool()).unwrap_or(true);
+    let mut e = Elaborator::new(&source.items, "case", train);
     let graph = graph_of(&mut e, &arranged, &mut given, &source)?;
+    let filters: Vec<String> = e.weights.values().filter(|w| w.filter).map(|w| last_name(&w.path)).collect();
     let mut differences = Differences::default();
     for mut machine in machine::all(&graph, arranged.symbols(&shape))? {
         given.iter().for_each(|(name, value)| machine.set(name, value));
         machine.run()?;
         for output in &graph.outputs {
             let ours = machine.get(&output.name)?;
-            let reference = arranged.arrange_result(&output.name, case.tensor(&output.name)?);
+            let reference = arranged.arrange_result(&output.name, case.tensor(&output.name)?, &filters);
             let ours = ours.into_shape_with_order(reference.raw_dim()).map_err(|e| format!("{}: {e}", output.name))?;
             differences.tensor(case, &output.name, &ours, &reference, machine.name());
         }
@@ -158,9 +161,14 @@ pub fn operator(case: &Case) -> Result<Outcome, String> {
 }
 
 impl Arranged<'_> {
-    fn arrange_result(&self, name: &str, reference: &ArrayD<f64>) -> ArrayD<f64> {
-        let input = name.strip_prefix("grad.").is_some_and(|n| self.inputs.contains(&n));
-        if input { self.arrange(reference) } else { reference.clone() }
+    fn arrange_result(&self, name: &str, reference: &ArrayD<f64>, filters: &[String]) -> ArrayD<f64> {
+        let grad = name.strip_prefix("grad.");
+        if grad.is_some_and(|n| filters.iter().any(|f| f == n)) {
+            return channels_last(reference, 1);
+        }
+        let input = grad.is_some_and(|n| self.inputs.contains(&n));
+        let picture = name.starts_with("out.") && self.entry.layout == Layout::ChannelsSecond;
+        if input || picture { self.arrange(reference) } else { reference.clone() }
     }
 }
 
@@ -197,6 +205,13 @@ fn graph_of(
         given.insert(path.clone(), weight(case, name, &e.weights[&path])?);
         wanted.push((format!("grad.{name}"), e.weights[&path].tensor.value));
     }
+    for (path, next) in e.carried.clone() {
+        let name = last_name(&path);
+        given.insert(path.clone(), weight(case, &name, &e.weights[&path])?);
+        if case.tensors.contains_key(&format!("state_after.{name}")) {
+            e.graph.output(format!("state_after.{name}"), next.value, None);
+        }
+    }
     let (name, result) = match entry.mean {
         None => ("y", out.value),
         Some(mean) => ("loss", reduced(e, arranged, mean, &out)?),
@@ -206,7 +221,7 @@ fn graph_of(
         Some(upstream) => {
             let ty = e.graph.ty(result).clone();
             let seed = e.graph.input("gout", Role::Data, ty, source.span);
-            given.insert("gout".into(), upstream.clone());
+            given.insert("gout".into(), arranged.arrange_result(&format!("out.{name}"), upstream, &[]));
             let product = build::binary(&mut e.graph, "mul", seed, result);
             let axes: Vec<usize> = (0..e.graph.ty(product).rank()).collect();
             build::sum_axes(&mut e.graph, product, &axes)
@@ -235,13 +250,27 @@ pub fn data(e: &mut Elaborator<'_>, name: &str, shape: &[usize], batched: bool, 
     Tensor { value, axes, kind: if integer { Kind::Class(None) } else { Kind::Real } }
 }
 
+pub fn last_name(path: &str) -> String {
+    path.rsplit('.').next().unwrap_or(path).to_string()
+}
+
+/// Axis `from` behind all others, where there is more than one behind it.
+pub fn channels_last(t: &ArrayD<f64>, from: usize) -> ArrayD<f64> {
+    if t.ndim() <= from + 1 {
+        return t.clone();
+    }
+    let order: Vec<usize> = (0..t.ndim()).filter(|a| *a != from).chain([from]).collect();
+    t.clone().permuted_axes(order).as_standard_layout().into_owned()
+}
+
 /// The parameter of the case, or what PyTorch computes with where it has none.
 pub fn weight(case: &Case, name: &str, weight: &Weight) -> Result<ArrayD<f64>, String> {
     let shape: Vec<usize> = weight.shape.iter().map(|e| e.bound(&[]) as usize).collect();
-    match (case.tensors.get(&format!("param.{name}")), name) {
-        (Some(t), _) => t.clone().into_shape_with_order(IxDyn(&shape)).map_err(|e| format!("param.{name}: {e}")),
-        (None, "weight") => Ok(ArrayD::ones(IxDyn(&shape))),
-        (None, "bias") => Ok(ArrayD::zeros(IxDyn(&shape))),
+    let given = ["param", "state"].iter().find_map(|kind| case.tensors.get(&format!("{kind}.{name}")));
+    match (given.map(|t| if weight.filter { channels_last(t, 1) } else { t.clone() }), name) {
+        (Some(t), _) => t.into_shape_with_order(IxDyn(&shape)).map_err(|e| format!("param.{name}: {e}")),
+        (None, "weight" | "running_var") => Ok(ArrayD::ones(IxDyn(&shape))),
+        (None, "bias" | "running_mean") => Ok(ArrayD::zeros(IxDyn(&shape))),
         _ => Err(format!("the case has no `param.{name}`")),
     }
 }
@@ -286,7 +315,16 @@ pub fn optimizer(case: &Case) -> Result<Outcome, String> {
         let shape = tensor.axes.iter().map(|a| a.extent).collect();
         gradients.push(data(&mut e, &format!("gradient.{name}"), first.shape(), false, false, source.span).value);
         let init = expression.clone();
-        let weight = Weight { path: name.into(), tensor, shape, init, vars: BTreeMap::new(), span: source.span };
+        let weight = Weight {
+            path: name.into(),
+            tensor,
+            shape,
+            filter: false,
+            role: Role::Param,
+            init,
+            vars: BTreeMap::new(),
+            span: source.span,
+        };
         e.weights.insert(name.into(), weight);
         e.order.push(name.into());
     }

@@ -13,6 +13,7 @@ use nnc::runtime::machine::Store;
 
 pub trait Machine {
     fn name(&self) -> &'static str;
+    fn in_f64(&self) -> bool;
     fn set(&mut self, input: &str, value: &ArrayD<f64>);
     fn run(&mut self) -> Result<(), String>;
     /// An output, or an input that the graph updates.
@@ -35,6 +36,10 @@ struct Interpreter {
 impl Machine for Interpreter {
     fn name(&self) -> &'static str {
         "graph interpreter"
+    }
+
+    fn in_f64(&self) -> bool {
+        true
     }
 
     fn set(&mut self, input: &str, value: &ArrayD<f64>) {
@@ -81,6 +86,10 @@ impl Native {
 impl Machine for Native {
     fn name(&self) -> &'static str {
         "machine code"
+    }
+
+    fn in_f64(&self) -> bool {
+        false
     }
 
     fn set(&mut self, input: &str, value: &ArrayD<f64>) {

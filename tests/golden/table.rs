@@ -13,6 +13,10 @@ pub enum Setting {
     Flag(&'static str, &'static str, bool),
     /// Theirs, ours, their default, and the words for each of their values.
     Word(&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)]),
+    /// A number, or one per axis; a word stays a word. Theirs, ours, their default.
+    Sizes(&'static str, &'static str, &'static str),
+    /// An attribute with another than this value is another operator.
+    Only(&'static str, &'static str),
     /// A pair: theirs, ours, their defaults.
     Pair(&'static str, [&'static str; 2], [f64; 2]),
     /// Theirs and ours: a number that need not be given.
@@ -36,6 +40,8 @@ pub enum Layout {
     Normalised,
     /// Classes stand behind the batch: `[N, C, d1, …]`.
     ClassSecond,
+    /// Channels stand behind the batch, and filters have their inputs in the second place.
+    ChannelsSecond,
     /// Without a reduction every element stands for itself.
     Pointwise,
 }
@@ -76,6 +82,21 @@ const fn loss(op_: &'static str, call: &'static str, settings: &'static [Setting
     Entry { inputs: &["x", "target"], mean: Some(Mean::Values), ..op(op_, call, settings) }
 }
 
+const fn picture(op_: &'static str, call: &'static str, settings: &'static [Setting]) -> Entry {
+    Entry { layout: Layout::ChannelsSecond, ..op(op_, call, settings) }
+}
+
+const CONV: &[Setting] = &[
+    As("out_channels", "out", f64::NAN),
+    Known("in_channels"),
+    Sizes("kernel_size", "k", ""),
+    Sizes("stride", "stride", "1"),
+    Sizes("padding", "pad", "0"),
+    Sizes("dilation", "dilation", "1"),
+    As("groups", "groups", 1.0),
+    Flag("bias", "bias", true),
+    Only("padding_mode", "zeros"),
+];
 const REDUCTION: Setting = Known("reduction");
 const DENSE: &[Setting] = &[As("out_features", "out", f64::NAN), Known("in_features"), Flag("bias", "bias", true)];
 /// `d_in` and `embed_dim` are what the inputs have.
@@ -91,6 +112,72 @@ const GELU: &[(&str, &str)] = &[("none", "true"), ("tanh", "false")];
 
 pub const OPERATORS: &[Entry] = &[
     op("dense", "dense", DENSE),
+    picture("conv1d", "conv1d", CONV),
+    picture("conv2d", "conv", CONV),
+    picture(
+        "conv_transpose2d",
+        "conv_transpose",
+        &[
+            As("out_channels", "out", f64::NAN),
+            Known("in_channels"),
+            Sizes("kernel_size", "k", ""),
+            Sizes("stride", "stride", "1"),
+            Sizes("padding", "pad", "0"),
+            Sizes("output_padding", "extra", "0"),
+            Sizes("dilation", "dilation", "1"),
+            As("groups", "groups", 1.0),
+            Flag("bias", "bias", true),
+            Only("padding_mode", "zeros"),
+        ],
+    ),
+    picture(
+        "max_pool2d",
+        "maxpool",
+        &[
+            Sizes("kernel_size", "k", ""),
+            Sizes("stride", "stride", "none"),
+            Sizes("padding", "pad", "0"),
+            Sizes("dilation", "dilation", "1"),
+            Flag("ceil_mode", "ceil", false),
+            Only("return_indices", "false"),
+        ],
+    ),
+    picture(
+        "avg_pool2d",
+        "avgpool",
+        &[
+            Sizes("kernel_size", "k", ""),
+            Sizes("stride", "stride", "none"),
+            Sizes("padding", "pad", "0"),
+            Only("ceil_mode", "false"),
+            Flag("count_include_pad", "outside", true),
+            Only("divisor_override", "null"),
+        ],
+    ),
+    picture(
+        "batchnorm",
+        "batchnorm",
+        &[
+            As("momentum", "momentum", 0.1),
+            As("eps", "eps", 1e-5),
+            Known("num_features"),
+            Known("affine"),
+            Known("train"),
+            Only("track_running_stats", "true"),
+        ],
+    ),
+    picture(
+        "groupnorm",
+        "groupnorm",
+        &[As("num_groups", "groups", f64::NAN), As("eps", "eps", 1e-5), Known("num_channels"), Known("affine")],
+    ),
+    picture(
+        "lrn",
+        "local_norm",
+        &[As("size", "size", f64::NAN), As("alpha", "alpha", 1e-4), As("beta", "beta", 0.75), As("k", "k", 1.0)],
+    ),
+    picture("global_avg_pool", "global_avgpool", &[]),
+    picture("global_max_pool", "global_maxpool", &[]),
     op("relu", "relu", &[Known("inplace")]),
     op("relu6", "relu6", &[Known("inplace")]),
     op("leaky_relu", "leaky_relu", &[As("negative_slope", "slope", 0.01), Known("inplace")]),
@@ -307,6 +394,24 @@ pub fn call(entry: &Entry, attributes: &Attributes, rank: usize) -> Result<(Stri
                     settings.push(format!("{ours} = {value}"));
                 }
             }
+            Sizes(theirs, ours, default) => {
+                let value = match given {
+                    None if default.is_empty() => return Err(theirs.to_string()),
+                    None => default.to_string(),
+                    Some(Value::String(word)) if word == "valid" => "0".to_string(),
+                    Some(Value::String(word)) => word.clone(),
+                    // One axis may be written as a list of one.
+                    Some(Value::Array(list)) if list.len() == 1 => list[0].to_string(),
+                    Some(value) => value.to_string(),
+                };
+                settings.push(format!("{ours} = {value}"));
+            }
+            Only(theirs, value) => {
+                let other = |v: &Value| v.as_str().map_or_else(|| v.to_string(), String::from) != *value;
+                if given.is_some_and(other) {
+                    return Err(theirs.to_string());
+                }
+            }
             Axis(theirs, ours) => {
                 let axis = axis(given.ok_or(theirs.to_string())?, rank)?;
                 settings.push(format!("{ours} = {}", axis.saturating_sub(1)));
@@ -340,6 +445,8 @@ impl Setting {
             | Given(n, _)
             | Axis(n, _)
             | Instead(n, ..)
+            | Sizes(n, ..)
+            | Only(n, _)
             | Known(n) => n,
         }
     }

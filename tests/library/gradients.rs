@@ -74,34 +74,40 @@ fn file(inputs: &str, body: &str) -> String {
     )
 }
 
+/// The loss alone, the loss with its gradients, and what they are by.
+type Graphs = (Graph, Graph, Vec<String>);
+
 /// The model's output summed, and its gradients by real fields and weights, named by their inputs.
-fn graph_of(text: &str) -> Result<(Graph, Vec<String>), String> {
+fn graph_of(text: &str) -> Result<Graphs, String> {
     let nowhere = |path: &str| Err(nnc::base::Diagnostic::plain("E0601", format!("no file {path}")));
     let a = Library::load().analyse("example.nn", text, &nowhere);
     if a.has_errors() {
         return Err(a.diagnostics.iter().map(|d| d.render(&a.sources)).collect());
     }
     let run = &a.checked.runs[0];
-    let mut e = Elaborator::new(&a.checked.items, "example", false);
+    // As in training, but for what is random.
+    let mut e = Elaborator::new(&a.checked.items, "example", true);
+    e.random = false;
     let f = e.forward(run, &a.checked.data_of(run)).map_err(|d| d.render(&a.sources))?;
     let mut value = f.outputs[0].1.value;
     if e.graph.ty(value).dtype != nnc::base::DType::F32 {
-        return Ok((e.graph.clone().finish(), vec![]));
+        return Ok((Graph::default(), Graph::default(), vec![]));
     }
     let axes: Vec<usize> = (0..e.graph.ty(value).rank()).collect();
     // Each element counts differently, or the gradient of a softmax would be 0.
     let square = build::binary(&mut e.graph, "mul", value, value);
     value = if axes.is_empty() { square } else { build::sum_axes(&mut e.graph, square, &axes) };
     e.graph.output("loss", value, None);
+    let loss = e.graph.clone().finish();
     let real = |i: &&graph::Input| i.ty.dtype == nnc::base::DType::F32 && matches!(i.role, Role::Param | Role::Data);
     let by: Vec<_> = e.graph.graph().inputs.iter().filter(real).map(|i| (i.name.clone(), i.value)).collect();
     let values: Vec<_> = by.iter().map(|(_, v)| *v).collect();
     let gradients = autodiff::differentiate(&mut e.graph, value, &values);
-    let Ok(gradients) = gradients else { return Ok((e.graph.clone().finish(), vec![])) };
+    let Ok(gradients) = gradients else { return Ok((Graph::default(), Graph::default(), vec![])) };
     for ((name, _), g) in by.iter().zip(gradients.values) {
         e.graph.output(format!("grad {name}"), g, None);
     }
-    Ok((e.graph.clone().finish(), by.into_iter().map(|(n, _)| n).collect()))
+    Ok((loss, e.graph.clone().finish(), by.into_iter().map(|(n, _)| n).collect()))
 }
 
 /// Numbers between -1.5 and 1.5 that keep away from 0, ±1 and halves, where the definitions have their kinks.
@@ -129,11 +135,10 @@ fn inputs_of(graph: &Graph, seed: &mut u64) -> BTreeMap<String, ArrayD<f64>> {
 }
 
 /// The first element whose gradient is not the slope.
-fn difference(graph: &Graph, names: &[String], seed: &mut u64) -> Option<String> {
+fn difference(forward: &Graph, graph: &Graph, names: &[String], seed: &mut u64) -> Option<String> {
     let mut inputs = inputs_of(graph, seed);
     let place = |name: &str| graph.outputs.iter().position(|o| o.name == name).expect("an output");
     let results = graph::eval(graph, &inputs, &[BATCH; 2]).expect("it runs");
-    let loss = place("loss");
     for name in names {
         let gradient = &results[place(&format!("grad {name}"))];
         let count = gradient.len();
@@ -142,7 +147,7 @@ fn difference(graph: &Graph, names: &[String], seed: &mut u64) -> Option<String>
             let h = 1e-5 * at.abs().max(1.0);
             let mut value = |x: f64| {
                 inputs.get_mut(name).expect("an input").as_slice_mut().expect("row-major")[i] = x;
-                graph::eval(graph, &inputs, &[BATCH; 2]).expect("it runs")[loss].sum()
+                graph::eval(forward, &inputs, &[BATCH; 2]).expect("it runs")[0].sum()
             };
             let (above, below) = (value(at + h), value(at - h));
             value(at);
@@ -167,10 +172,10 @@ fn every_gradient_of_the_library_is_its_slope() {
             let text = file(&inputs, &body);
             match graph_of(&text) {
                 Err(why) => wrong.push_str(&format!("--- {name}\n{text}\n{why}\n")),
-                Ok((_, names)) if names.is_empty() => {}
-                Ok((graph, names)) => {
+                Ok((_, _, names)) if names.is_empty() => {}
+                Ok((forward, graph, names)) => {
                     compared += 1;
-                    if let Some(d) = difference(&graph, &names, &mut seed) {
+                    if let Some(d) = difference(&forward, &graph, &names, &mut seed) {
                         wrong.push_str(&format!("--- {name}: {d}\n{text}\n"));
                     }
                 }
@@ -178,5 +183,5 @@ fn every_gradient_of_the_library_is_its_slope() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
-    assert!(compared > 5 * 35, "{compared} examples have gradients");
+    assert!(compared > 5 * 46, "{compared} examples have gradients");
 }

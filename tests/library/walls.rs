@@ -149,7 +149,7 @@ fn graphs(names: &BTreeSet<String>) -> String {
     assert!(found.is_empty(), "{}", found[0].render(&sources));
     let run = &checked.runs[0];
     let training = checked.training(run, true, &mut differentiate).expect("it elaborates").graph;
-    let first = checked.first_values(run).expect("it elaborates");
+    let first = checked.first_values(run).expect("it elaborates").graph;
     format!("{}\n{}", print(&training), print(&first)).replace("_x", "")
 }
 

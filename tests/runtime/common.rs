@@ -26,7 +26,15 @@ pub fn call(name: &str, args: Vec<(Option<&str>, Literal)>) -> Call {
 
 pub fn field(name: &str, kind: Kind, shape: &[u64], source: Call) -> FieldSpec {
     let shape = shape.iter().map(|&n| Extent::Fixed(n)).collect();
-    FieldSpec { name: name.to_string(), span: span(), kind, shape, source: Some(source), transforms: vec![] }
+    FieldSpec {
+        name: name.to_string(),
+        span: span(),
+        kind,
+        image: false,
+        shape,
+        source: Some(source),
+        transforms: vec![],
+    }
 }
 
 /// `x: [2] = columns(1..2)` and `y: class(2) = column("y")` of `t.csv`.

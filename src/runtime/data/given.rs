@@ -130,7 +130,14 @@ pub fn bind(spec: &DataSpec, start: &StartFile) -> Result<Dataset, Errors> {
             }
         };
         let rows = tensor.shape.first().copied().unwrap_or(1);
-        let dims = tensor.shape.get(1..).unwrap_or(&[]).to_vec();
+        let mut dims = tensor.shape.get(1..).unwrap_or(&[]).to_vec();
+        let storage = match storage {
+            Storage::F32(values) if field.image && !dims.is_empty() => {
+                dims.rotate_left(1);
+                Storage::F32(channels_last(&values, &tensor.shape, 1))
+            }
+            other => other,
+        };
         match fit_shape(field, &dims, &mut symbols) {
             Err(error) => errors.push(*error),
             Ok(shape) => fields.push((rows, Field { name: field.name.clone(), shape, storage, ..Field::default() })),
@@ -156,6 +163,17 @@ pub fn bind(spec: &DataSpec, start: &StartFile) -> Result<Dataset, Errors> {
     let parts = Parts { train: (0..rows as i32).collect(), ..Parts::default() };
     let (name, symbols) = (spec.name.clone(), symbols.into_iter().collect());
     Ok(Dataset { name, rows: rows as usize, fields, parts, symbols, warnings: Errors::new() })
+}
+
+/// Row-major numbers with axis `axis` moved behind all others: files of tensors have the channels of pictures and filters
+/// before their height and width.
+pub fn channels_last<T: Copy>(values: &[T], shape: &[u64], axis: usize) -> Vec<T> {
+    let size = |axes: &[u64]| axes.iter().product::<u64>() as usize;
+    let Some(&channels) = shape.get(axis) else { return values.to_vec() };
+    let (channels, inner) = (channels as usize, size(&shape[axis + 1..]));
+    let block = channels * inner;
+    let place = |at: usize| at / block * block + at % channels * inner + at % block / channels;
+    (0..values.len()).map(|at| values[place(at)]).collect()
 }
 
 fn check_classes(

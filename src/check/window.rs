@@ -1,0 +1,434 @@
+//! Windows: indices that are sums, as in `x[stride * i + dilation * u - pad]`.
+//!
+//! In: an index of an equation. Out: on the right two axes in place of one, positions and taps; on the left one axis in place
+//! of two, where what meets at one place is added up. Invariant: an element outside is read only through `pad(x, value)`,
+//! which says what it is; the two forms are each other's transpose.
+
+use super::elaborate::{Elaborator, Res};
+use super::errors;
+use super::tensor::extents;
+use super::value::{Axis, Label, Tensor, Val, ValKind};
+use crate::base::{Extent, Span};
+use crate::ops::{Attr, Attrs};
+use crate::syntax::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
+
+/// An index in an equation: a sum of multiples of indices, less what lies outside.
+pub struct Sum {
+    terms: Vec<Multiple>,
+    outside: Outside,
+    /// Where `outside` was said: the setting that the user gave, or its default in the library.
+    said: Span,
+    span: Span,
+}
+
+struct Multiple {
+    factor: f64,
+    /// Where the factor was said.
+    said: Span,
+    index: String,
+}
+
+/// How far windows reach beyond an axis.
+#[derive(Clone, Copy, PartialEq)]
+enum Outside {
+    /// `- same`: position i has its middle tap on element `stride · i`; as many positions as multiples of the stride.
+    Same,
+    /// `- n`, or `- (before .. behind)`. Negative: so many elements are passed over.
+    Sides(f64, f64),
+}
+
+/// What a sum asks of an axis.
+pub struct Window {
+    pub extent: u64,
+    pub before: i64,
+    pub behind: i64,
+    pub taps: u64,
+    pub stride: u64,
+    pub dilation: u64,
+}
+
+impl Window {
+    /// From the first tap to the last.
+    pub fn reach(&self) -> u64 {
+        (self.taps - 1).saturating_mul(self.dilation).saturating_add(1)
+    }
+
+    pub fn padded(&self) -> i64 {
+        self.extent as i64 + self.before + self.behind
+    }
+
+    fn positions(&self) -> Option<u64> {
+        let padded = u64::try_from(self.padded()).ok()?;
+        padded.checked_sub(self.reach()).map(|rest| rest / self.stride + 1)
+    }
+}
+
+/// How an axis is read: its window, how many positions it takes, and the indices that stand for positions and taps.
+struct Plan {
+    w: Window,
+    positions: u64,
+    position: String,
+    tap: Option<String>,
+    span: Span,
+}
+
+/// `x` and `value` of `pad(x, value)` before an index.
+pub fn padded(base: &Expr) -> Option<(&Expr, &Expr)> {
+    let ExprKind::Call(call) = &base.kind else { return None };
+    match call.args.as_deref() {
+        Some([x, value]) if call.callee.text == "pad" && x.name.is_none() && value.name.is_none() => {
+            Some((&x.value, &value.value))
+        }
+        _ => None,
+    }
+}
+
+/// `u < 3`, where an index says its own extent.
+pub fn bounded(e: &Expr) -> Option<(&str, &Expr)> {
+    match &e.kind {
+        ExprKind::Binary(first, rest) => match (&first.kind, rest.as_slice()) {
+            (ExprKind::Name(n), [(BinaryOp::Lt, _, bound)]) => Some((n, bound)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+impl Elaborator<'_> {
+    /// The sum that an index is, if it mentions an index and is not just its name.
+    pub fn index_sum(&mut self, e: &Expr) -> Res<Option<Sum>> {
+        if matches!(e.kind, ExprKind::Name(_)) || !self.mentions_index(e) {
+            return Ok(None);
+        }
+        let mut sum = Sum { terms: vec![], outside: Outside::Sides(0.0, 0.0), said: e.span, span: e.span };
+        self.add_terms(e, (1.0, e.span), &mut sum)?;
+        for (i, term) in sum.terms.iter().enumerate() {
+            if term.factor.fract() != 0.0 || term.factor < 1.0 || term.factor > 1e9 {
+                return Err(errors::window_step(self.blame(term.said), &term.index, term.factor));
+            }
+            if sum.terms[..i].iter().any(|t| t.index == term.index) {
+                return Err(errors::unsupported(self.blame(e.span), &format!("`{}` twice in one index", term.index)));
+            }
+        }
+        if sum.terms.len() > 2 {
+            return Err(errors::unsupported(self.blame(e.span), "an index that is a sum of more than two"));
+        }
+        Ok(Some(sum))
+    }
+
+    fn is_index(&self, name: &str) -> bool {
+        self.lookup(name).is_none()
+            && !self.items.consts.contains_key(name)
+            && !super::expr::WORDS.contains(&name)
+            && !matches!(name, "inf" | "pi" | "true" | "false" | "step")
+    }
+
+    fn mentions_index(&self, e: &Expr) -> bool {
+        match &e.kind {
+            ExprKind::Name(n) => self.is_index(n),
+            ExprKind::Paren(inner) | ExprKind::Unary(UnaryOp::Neg, inner) => self.mentions_index(inner),
+            ExprKind::Binary(first, rest) => {
+                use BinaryOp::{Add, Div, Mul, Sub};
+                let arithmetic = |op: &BinaryOp| matches!(op, Add | Sub | Mul | Div);
+                rest.iter().all(|(op, _, _)| arithmetic(op))
+                    && (self.mentions_index(first) || rest.iter().any(|(_, _, x)| self.mentions_index(x)))
+            }
+            _ => false,
+        }
+    }
+
+    /// Adds `factor · e`; the factor comes with the place where it was said.
+    fn add_terms(&mut self, e: &Expr, (factor, said): (f64, Span), sum: &mut Sum) -> Res<()> {
+        match &e.kind {
+            ExprKind::Paren(inner) if self.mentions_index(e) => self.add_terms(inner, (factor, said), sum),
+            ExprKind::Unary(UnaryOp::Neg, inner) if self.mentions_index(e) => {
+                self.add_terms(inner, (-factor, said), sum)
+            }
+            ExprKind::Name(n) if self.is_index(n) => {
+                sum.terms.push(Multiple { factor, said, index: n.clone() });
+                Ok(())
+            }
+            ExprKind::Binary(first, rest)
+                if rest.iter().all(|(op, _, _)| matches!(op, BinaryOp::Add | BinaryOp::Sub)) =>
+            {
+                self.add_terms(first, (factor, said), sum)?;
+                for (op, _, x) in rest {
+                    let sign = if *op == BinaryOp::Sub { -factor } else { factor };
+                    self.add_terms(x, (sign, said), sum)?;
+                }
+                Ok(())
+            }
+            ExprKind::Binary(first, rest) if self.mentions_index(e) => {
+                let (mut product, mut said, mut inner) = (factor, said, None);
+                let factors = rest.iter().map(|(op, _, x)| (*op == BinaryOp::Div, x));
+                for (divides, x) in std::iter::once((false, first.as_ref())).chain(factors) {
+                    if !self.mentions_index(x) {
+                        let v = self.eval(x)?;
+                        let n = self.as_number(&v)?;
+                        product = if divides { product / n } else { product * n };
+                        said = v.span;
+                    } else if divides || inner.replace(x).is_some() {
+                        let what = "an index that is no sum of multiples of indices";
+                        return Err(errors::unsupported(self.blame(e.span), what));
+                    }
+                }
+                inner.map_or(Ok(()), |x| self.add_terms(x, (product, said), sum))
+            }
+            _ => {
+                let v = self.eval(e)?;
+                self.add_offset(&v, factor, sum)
+            }
+        }
+    }
+
+    fn add_offset(&mut self, v: &Val, factor: f64, sum: &mut Sum) -> Res<()> {
+        let (before, behind) = match &v.kind {
+            ValKind::Word(w) if w == "same" && factor == -1.0 => {
+                (sum.outside, sum.said) = (Outside::Same, v.span);
+                return Ok(());
+            }
+            ValKind::Range(before, behind) if factor == -1.0 => (*before, *behind),
+            _ => {
+                let n = -factor * self.as_number(v)?;
+                (n, n)
+            }
+        };
+        if before.fract() != 0.0 || behind.fract() != 0.0 || before.abs().max(behind.abs()) > 1e9 {
+            return Err(errors::window_offset(self.blame(v.span), before.max(behind)));
+        }
+        if let Outside::Sides(a, b) = &mut sum.outside {
+            (*a, *b) = (*a + before, *b + behind);
+            sum.said = v.span;
+        }
+        Ok(())
+    }
+
+    pub fn label_extent(&self, index: &str) -> Option<Extent> {
+        let labels = self.frames.last().map(|f| f.labels.as_slice()).unwrap_or_default();
+        labels.iter().find(|(l, _)| matches!(l, Label::Index(n) if n == index)).map(|(_, e)| *e)
+    }
+
+    fn known(&self, index: &str, span: Span) -> Res<Option<u64>> {
+        match self.label_extent(index) {
+            Some(Extent::Fixed(n)) => Ok(Some(n)),
+            Some(_) => Err(errors::unsupported(self.blame(span), "a window over an axis of unknown length")),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads several axes at sums. What only splits an axis comes last, next to the product that may not need the split.
+    pub fn windows(&mut self, mut t: Tensor, sums: Vec<(usize, Sum)>, outside: Option<f64>) -> Res<Tensor> {
+        let splits =
+            |s: &Self, sum: &Sum| sum.terms.len() == 2 && sum.terms.iter().all(|m| s.label_extent(&m.index).is_some());
+        let (last, first): (Vec<_>, Vec<_>) = sums.iter().partition(|(_, sum)| splits(self, sum));
+        let mut plans = Vec::new();
+        for (place, sum) in first.iter().chain(&last) {
+            plans.push((*place, self.plan(&t, *place, sum, outside)?));
+        }
+        // What lies outside is added before any window is taken: the margin of one axis is not repeated by the taps of another.
+        for (place, Plan { w, span, .. }) in &plans {
+            t.value = self.resize(t.value, *place, w.extent, (w.before, w.behind), outside.unwrap_or(0.0), *span)?;
+        }
+        // Then from the last axis to the first, because a window inserts an axis.
+        let (first, last) = plans.split_at(first.len());
+        for (place, plan) in first.iter().rev() {
+            t = self.emit_window(t, *place, plan)?;
+        }
+        for (place, plan) in last.iter().rev() {
+            let inserted = first.iter().filter(|(p, plan)| p < place && plan.tap.is_some()).count();
+            t = self.emit_window(t, place + inserted, plan)?;
+        }
+        Ok(t)
+    }
+
+    /// How axis `place` of `t` is read at `sum`. `outside` is what is read beyond its ends.
+    fn plan(&mut self, t: &Tensor, place: usize, sum: &Sum, outside: Option<f64>) -> Res<Plan> {
+        self.refuse_padding("a window", &t.axes[place], sum.span)?;
+        let Extent::Fixed(extent) = t.axes[place].extent else {
+            return Err(errors::unsupported(self.blame(sum.span), "a window over an axis of unknown length"));
+        };
+        let counts = sum.terms.iter().map(|m| self.known(&m.index, sum.span)).collect::<Res<Vec<_>>>()?;
+        let (position, tap) = match (sum.terms.as_slice(), counts.as_slice()) {
+            ([m], [count]) => ((m, *count), None),
+            ([a, b], [None, Some(n)]) => ((a, None), Some((b, *n))),
+            ([a, b], [Some(n), None]) => ((b, None), Some((a, *n))),
+            ([a, b], [Some(n), Some(k)]) => match a.factor as u64 == *k || (b.factor as u64 != *n && n >= k) {
+                true => ((a, Some(*n)), Some((b, *k))),
+                false => ((b, Some(*k)), Some((a, *n))),
+            },
+            ([a, b], _) => return Err(errors::unknown_extent(self.blame(sum.span), [&a.index, &b.index])),
+            _ => panic!("a sum of indices has one term or two"),
+        };
+        let (taps, dilation) = tap.map_or((1, 1), |(m, n)| (n, m.factor as u64));
+        let mut w = Window { extent, before: 0, behind: 0, taps, stride: position.0.factor as u64, dilation };
+        match sum.outside {
+            Outside::Sides(before, behind) => {
+                // A plain shift forward leaves the end where it is.
+                (w.before, w.behind) =
+                    (before as i64, if before < 0.0 && before == behind { 0 } else { behind as i64 });
+            }
+            Outside::Same => {
+                w.before = ((w.reach() - 1) / 2) as i64;
+                let last = (extent.div_ceil(w.stride) - 1) * w.stride + w.reach();
+                w.behind = (last as i64 - extent as i64 - w.before).max(0);
+            }
+        }
+        if outside.is_none() && (w.before > 0 || w.behind > 0) {
+            return Err(errors::reads_outside(self.blame(sum.span), w.before.max(w.behind)));
+        }
+        let positions = match (w.positions(), position.1) {
+            (Some(most), Some(n)) if n <= most => n,
+            (Some(most), None) => most,
+            _ => return Err(self.no_room(t, &w, sum)),
+        };
+        let (position, tap) = (position.0.index.clone(), tap.map(|(m, _)| m.index.clone()));
+        Ok(Plan { w, positions, position, tap, span: sum.span })
+    }
+
+    /// Positions and taps in the place of an axis that already has what lies outside.
+    fn emit_window(&mut self, t: Tensor, place: usize, plan: &Plan) -> Res<Tensor> {
+        let Plan { w, positions, position, tap, span } = plan;
+        let (mut value, mut axes, kind, positions, span) = (t.value, t.axes, t.kind, *positions, *span);
+        let labelled =
+            |n: u64, index: &str| Axis { label: Some(Label::Index(index.to_string())), ..Axis::new(Extent::Fixed(n)) };
+        axes[place] = labelled(positions, position);
+        let int = |name, n: u64| (name, Attr::Int(n as i64));
+        let Some(tap) = tap else {
+            if positions as i64 != w.padded() || w.stride != 1 {
+                let attrs = [int("axis", place as u64), int("start", 0), int("len", positions), int("step", w.stride)];
+                value = self.emit("slice", attrs.into(), &[value], span)?;
+            }
+            return Ok(Tensor { value, axes, kind });
+        };
+        axes.insert(place + 1, labelled(w.taps, tap));
+        let axis = int("axis", place as u64);
+        let first = |n| Attrs::from([axis.clone(), int("start", 0), int("len", n), int("step", 1)]);
+        if w.dilation == 1 && (w.stride == w.taps || positions == 1) {
+            // Side by side: no element is in two windows.
+            let covered = positions * w.taps;
+            if covered as i64 != w.padded() {
+                value = self.emit("slice", first(covered), &[value], span)?;
+            }
+            let attrs = Attrs(vec![("shape", Attr::Shape(extents(&axes)))]);
+            value = self.emit("reshape", attrs, &[value], span)?;
+            return Ok(Tensor { value, axes, kind });
+        }
+        let attrs = [axis.clone(), int("size", w.taps), int("stride", w.stride), int("dilation", w.dilation)];
+        value = self.emit("window", attrs.into(), &[value], span)?;
+        if Some(positions) != w.positions() {
+            value = self.emit("slice", first(positions), &[value], span)?;
+        }
+        Ok(Tensor { value, axes, kind })
+    }
+
+    /// Elements added at both ends of an axis, or with negative numbers, taken away.
+    fn resize(
+        &mut self,
+        mut value: crate::ops::Value,
+        place: usize,
+        extent: u64,
+        (before, behind): (i64, i64),
+        outside: f64,
+        span: Span,
+    ) -> Res<crate::ops::Value> {
+        let int = |name, n: i64| (name, Attr::Int(n));
+        let (cut, rest) = (-before.min(0), -behind.min(0));
+        if cut > 0 || rest > 0 {
+            let len = extent as i64 - cut - rest;
+            let attrs = [int("axis", place as i64), int("start", cut), int("len", len), int("step", 1)];
+            value = self.emit("slice", attrs.into(), &[value], span)?;
+        }
+        let (lo, hi) = (before.max(0), behind.max(0));
+        if lo > 0 || hi > 0 {
+            let value_of = ("value", Attr::Float(outside));
+            let attrs = [int("axis", place as i64), int("lo", lo), int("hi", hi), value_of];
+            value = self.emit("pad", attrs.into(), &[value], span)?;
+        }
+        Ok(value)
+    }
+
+    /// The error of a window for which there is no room: how the axis came to be that short, and what would fit.
+    fn no_room(&mut self, t: &Tensor, w: &Window, sum: &Sum) -> errors::Boxed {
+        let at = self.blame(sum.span);
+        let mut d = *errors::no_room(at, w, &self.sizes_on_the_way(t.value));
+        if w.reach() as i64 > w.padded() {
+            if let Some(setting) = self.default_at(sum.said) {
+                let end = Span { start: at.end.saturating_sub(1), end: at.end.saturating_sub(1), ..at };
+                d = d.fix(format!("keep the size with `{setting} = same`"), end, format!(", {setting} = same"));
+            } else if !self.items.is_library(sum.said) {
+                d = d.fix("keep the size with `same`", sum.said, "same");
+            }
+            let most = (w.padded() - 1) / w.dilation as i64 + 1;
+            let given = self.frames.last().and_then(|f| {
+                let user = |v: &&Val| !self.items.is_library(v.span) && v.as_number() == Some(w.taps as f64);
+                f.vars.values().find(user).map(|v| v.span)
+            });
+            if let (Some(place), true) = (given, most >= 1) {
+                d = d.fix(format!("a window of {most} fits: write `{most}`"), place, most.to_string());
+            }
+        }
+        Box::new(d)
+    }
+
+    /// The setting whose default in the library stands at `span`.
+    fn default_at(&self, span: Span) -> Option<&str> {
+        let params = self.items.defs.values().flat_map(|d| &d.params);
+        let library = params.filter(|p| self.items.is_library(p.name.span));
+        let mut found = library.filter(|p| p.default.as_ref().is_some_and(|e| e.span == span));
+        found.next().map(|p| p.name.text.as_str())
+    }
+
+    /// The left side of an equation at `sum`: axes `place` and `place + 1` of `t` become one. What meets is added.
+    pub fn unwindow(&mut self, mut t: Tensor, place: usize, sum: &Sum) -> Res<Tensor> {
+        let [a, b] = [&sum.terms[0], &sum.terms[1]].map(|m| m.factor as u64);
+        let [Extent::Fixed(n), Extent::Fixed(k)] = [t.axes[place].extent, t.axes[place + 1].extent] else {
+            return Err(errors::unsupported(self.blame(sum.span), "a window over an axis of unknown length"));
+        };
+        let whole = (n - 1).saturating_mul(a).saturating_add((k - 1).saturating_mul(b)).saturating_add(1);
+        t.axes.remove(place + 1);
+        t.axes[place] = Axis::new(Extent::Fixed(whole));
+        self.check_size(&extents(&t.axes), sum.span)?;
+        let int = |name, n: u64| (name, Attr::Int(n as i64));
+        t.value = if b == 1 && a == k {
+            self.emit("reshape", Attrs(vec![("shape", Attr::Shape(extents(&t.axes)))]), &[t.value], sum.span)?
+        } else {
+            let attrs = [int("axis", place as u64), int("size", k), int("stride", a), int("dilation", b)];
+            let attrs: Vec<_> = attrs.into_iter().chain([int("extent", whole)]).collect();
+            self.emit("unwindow", Attrs(attrs), &[t.value], sum.span)?
+        };
+        let Outside::Sides(before, behind) = sum.outside else {
+            return Err(errors::unsupported(self.blame(sum.said), "`same` on the left side of an equation"));
+        };
+        let left = whole as i64 - before as i64 - behind as i64;
+        if left < 1 {
+            return Err(errors::nothing_left(self.blame(sum.said), whole, before, behind));
+        }
+        t.value = self.resize(t.value, place, whole, (-before as i64, -behind as i64), 0.0, sum.span)?;
+        t.axes[place].extent = Extent::Fixed(left as u64);
+        Ok(t)
+    }
+
+    /// The axes that a sum on the left joins, the one with more elements (or whose steps hold the other) first.
+    pub fn unwindowed(&mut self, sum: &mut Sum) -> Res<[Axis; 2]> {
+        if sum.terms.len() != 2 {
+            return Err(errors::not_a_statement(self.blame(sum.span), "the left side of an equation"));
+        }
+        let mut axes = Vec::new();
+        for m in &sum.terms {
+            let Some(n) = self.known(&m.index, sum.span)? else {
+                return Err(errors::undefined(self.blame(sum.span), &m.index, &[]));
+            };
+            axes.push((n, Axis { label: Some(Label::Index(m.index.clone())), ..Axis::new(Extent::Fixed(n)) }));
+        }
+        let holds = |i: usize, j: usize| sum.terms[j].factor == 1.0 && sum.terms[i].factor as u64 == axes[j].0;
+        if !holds(0, 1) && (holds(1, 0) || axes[1].0 > axes[0].0) {
+            axes.swap(0, 1);
+            sum.terms.swap(0, 1);
+        }
+        let (second, first) = (axes.pop(), axes.pop());
+        match (first, second) {
+            (Some(a), Some(b)) => Ok([a.1, b.1]),
+            _ => panic!("a sum of two indices has two axes"),
+        }
+    }
+}
