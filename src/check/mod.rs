@@ -19,6 +19,7 @@ pub mod tensor;
 pub mod unit;
 pub mod expr;
 pub mod builtin;
+pub mod arrange;
 pub mod padding;
 pub mod rows;
 pub mod parts;
