@@ -177,7 +177,8 @@ fn ten_megabytes_are_read_in_seconds() {
     let whole: String = EXAMPLES.iter().map(|(_, text)| *text).collect();
     let many = whole.repeat(10_000_000 / whole.len());
     let line = format!("fn f x {{ x{} }}\n", " -> dense(16, bias = no)".repeat(10_000_000 / 24));
-    for (name, text) in [("items", many), ("line", line), ("spaces", " ".repeat(10_000_000))] {
+    let sum = format!("const a = {}a\n", "a+".repeat(5_000_000));
+    for (name, text) in [("items", many), ("line", line), ("sum", sum), ("spaces", " ".repeat(10_000_000))] {
         // a busy machine makes a run slower, never faster: the best of three counts
         let mut best = f64::INFINITY;
         for _ in 0..3 {

@@ -60,6 +60,7 @@ impl Reader<'_> {
             list.push(r.expr(skeleton, pair)?);
             Ok(())
         })?;
+        list.shrink_to_fit();
         Ok(list)
     }
 
@@ -76,6 +77,8 @@ impl Reader<'_> {
             }
             Ok(())
         })?;
+        // most calls have one argument, and a file may have millions of calls
+        args.shrink_to_fit();
         Ok(args)
     }
 
