@@ -17,7 +17,9 @@ mod module;
 mod nest;
 mod pseudo;
 mod reduce;
+mod step;
 mod transpose;
+mod unit;
 mod wide;
 
 pub use module::{Compiled, Options, Vectors, compile};

@@ -1,6 +1,6 @@
 //! Hand-written programs, a construct each, on sizes around the vector width.
 
-use super::run::{Dice, buffer, fill, fixed, reschedule, same};
+use super::run::{Dice, buffer, fill, fixed, reschedule, same, same_on};
 use nnc::base::{DType, Extent};
 use nnc::codegen::{Options, Vectors, compile};
 use nnc::loops::build::Builder;
@@ -332,4 +332,29 @@ fn a_kernel_beside_its_instructions() {
     let compiled =
         compile(&program, &Options { text: true, vectors: Vectors::Portable, ..Options::default() }).unwrap();
     insta::assert_snapshot!(format!("{}\n{}", nnc::loops::print::print(&program), compiled.clif()));
+}
+
+#[test]
+fn a_step_of_more_kernels_than_one_function_holds_has_the_bits_of_the_interpreter() {
+    let extent = Extent::Fixed(5);
+    let doubled = |from: usize, to: usize| {
+        let mut b = Builder::new();
+        let i = b.open(extent);
+        let x = b.load(id(from), F, vec![var(i)], None);
+        let half = b.constant(0.5, F);
+        let y = b.scalar(ScalarOp::Mul, &[x, half]);
+        let one = b.constant(1.0, F);
+        let y = b.scalar(ScalarOp::Add, &[y, one]);
+        b.store(id(to), vec![var(i)], y);
+        b.close(LoopKind::Parallel { jam: 1 }, None);
+        b.finish("halve".into())
+    };
+    let kernels: Vec<Kernel> = (0..2100).map(|n| doubled(n % 2, 1 - n % 2)).collect();
+    let buffers = ["x", "y"].map(|name| buffer(name, F, vec![extent])).to_vec();
+    // the inner repeat is longer than a function, and so is what is around it
+    let repeats =
+        [10..2060, 20..1100].map(|kernels| Repeat { extent: Extent::Fixed(2), reverse: false, kernels }).to_vec();
+    let program = Program { name: "long".into(), symbols: vec![], buffers, kernels, repeats };
+    let inputs = fill(&program, &[], &mut Dice(7), 2, false);
+    same_on(&program, &inputs, &[], &[1, 2]);
 }
