@@ -101,7 +101,7 @@ impl Elaborator<'_> {
         let settings = self.settings(c, def, given)?;
         let body = match &c.body {
             Some(stmts) if takes_body(def) => Some(self.template(stmts, span)),
-            Some(_) => return Err(errors::unknown_setting(self.blame(span), "{ … }", &def.name.text, &[])),
+            Some(_) => return Err(errors::no_body(self.blame(span), &def.name.text)),
             None if takes_body(def) => return Err(errors::missing_setting(self.blame(span), &def.name.text, "{ … }")),
             None => None,
         };
@@ -209,7 +209,7 @@ impl Elaborator<'_> {
                     return Err(errors::wrong_type(self.blame(v.span), expected, v));
                 }
                 ValKind::Text(t) => return Err(errors::number_as_string(self.blame(v.span), t)),
-                ValKind::Number(_) if expected != "a number" => {
+                ValKind::Number(_) | ValKind::Word(_) if expected != "a number" => {
                     return Err(errors::wrong_type(self.blame(v.span), expected, v));
                 }
                 // One number per axis of a picture.
@@ -234,9 +234,9 @@ impl Elaborator<'_> {
             let last = self.statements(chosen)?;
             return Ok(last.unwrap_or(Val::new(ValKind::List(vec![]), span)));
         }
-        let none = || errors::not_a_statement(span, "an `if` without a result");
-        let a = self.statements(yes)?.ok_or_else(none)?;
-        let b = self.statements(no)?.ok_or_else(none)?;
+        let at = self.blame(span);
+        let a = self.statements(yes)?.ok_or_else(|| errors::no_select(at))?;
+        let b = self.statements(no)?.ok_or_else(|| errors::no_select(at))?;
         self.elementwise("select", &[condition, a, b], span)
     }
 

@@ -242,6 +242,14 @@ impl<'a> Elaborator<'a> {
                 let made = self.order.len();
                 let first = self.graph.graph().nodes.len() as u32;
                 let out = self.instantiate(def, settings, body.clone(), path.clone(), inputs, *at);
+                let out = match out {
+                    // A mistake that the library meets is the caller's: never a line that the user did not write.
+                    Err(mut d) if user && d.span().is_some_and(|s| self.items.is_library(s)) => {
+                        d.labels[0].span = *at;
+                        Err(d)
+                    }
+                    out => out,
+                };
                 if user {
                     if let (Ok(v), DefKind::Op | DefKind::Block | DefKind::Fn) = (&out, def.kind) {
                         self.record_layer(def, path, v, made, first, *at);

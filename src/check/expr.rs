@@ -365,7 +365,7 @@ impl Elaborator<'_> {
         }
         let extent = t.axes[place].extent.fixed();
         if n.fract() != 0.0 || n < 0.0 || extent.is_some_and(|e| n >= e as f64) {
-            return Err(errors::bad_axis(self.blame(span), &format!("element {n}"), &t));
+            return Err(errors::bad_element(self.blame(span), n, extent));
         }
         let attrs = vec![("axis", place as i64), ("start", n as i64), ("len", 1), ("step", 1)];
         let attrs = Attrs(attrs.into_iter().map(|(k, v)| (k, Attr::Int(v))).collect());

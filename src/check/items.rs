@@ -203,7 +203,10 @@ pub fn names_in_body<'a>(body: &'a [Stmt], found: &mut dyn FnMut(&'a str, Span))
             StmtKind::Assert { condition, .. } => names_in_expr(condition, found),
             StmtKind::Expect(e) | StmtKind::Expr(e) => names_in_expr(e, found),
             StmtKind::Phase { body, .. } => names_in_body(body, found),
-            StmtKind::Scan { body, .. } => names_in_body(body, found),
+            StmtKind::Scan { args, body, .. } => {
+                args.iter().for_each(|a| names_in_expr(&a.value, found));
+                names_in_body(body, found);
+            }
             _ => {}
         }
     }

@@ -206,7 +206,11 @@ impl Elaborator<'_> {
             }
         }
         let value = match &slot.init {
-            Some(e) => self.number(e)?,
+            Some(e) => {
+                let v = self.eval(e)?;
+                let at = self.blame(e.span);
+                v.as_number().ok_or_else(|| errors::wrong_type(at, "a number as first value", &v))?
+            }
             None => 0.0,
         };
         let name = join(&join("optimizer", &slot.name.text), &path);

@@ -27,6 +27,9 @@ impl Elaborator<'_> {
             return Ok(outer);
         }
         for (port, mut v) in def.inputs.iter().zip(inputs) {
+            if port.ty.is_some() && matches!(v.kind, ValKind::List(_)) {
+                return Err(errors::not_joined(self.blame(span), &def.name.text, &v));
+            }
             if let (Some(ty), ValKind::Tensor(t)) = (&port.ty, &mut v.kind) {
                 if let Some(kind) = self.kind_of(ty)? {
                     self.accept(&kind, t, &def.name.text, span)?;
@@ -35,7 +38,13 @@ impl Elaborator<'_> {
                     return Err(errors::kind_differs(self.blame(span), &def.name.text, &Kind::Real, &t.kind));
                 }
                 if let Some(dims) = &ty.dims {
-                    self.unify(dims, t, &def.name.text, span, &mut outer)?;
+                    let rank = t.own_axes().len();
+                    self.unify(dims, t, &def.name.text, span, &mut outer).map_err(|d| match dims.as_slice() {
+                        [batch, next, ..] if def.kind == DefKind::Model && dims.len() == rank + 1 => {
+                            errors::batch_written(*d, batch.span, next.span)
+                        }
+                        _ => d,
+                    })?;
                 } else if ty.kind.is_some() && !t.own_axes().is_empty() && matches!(def.kind, DefKind::Loss) {
                     return Err(errors::rank_differs(self.blame(span), &def.name.text, "[]", t));
                 }
@@ -204,7 +213,7 @@ impl Elaborator<'_> {
         if def.outputs.len() > 1 {
             let mut items = Vec::new();
             for port in &def.outputs {
-                let v = self.output_value(port, None, span)?;
+                let v = self.output_value(def, port, None)?;
                 items.push(self.promise_output(def, port, v, outer, span)?);
             }
             return Ok(Val::new(ValKind::List(items), span));
@@ -221,19 +230,21 @@ impl Elaborator<'_> {
             {
                 return self.finish_loss(v, span);
             }
-            return last
-                .ok_or_else(|| errors::not_a_statement(self.blame(def.name.span), "a definition without a result"));
+            return last.ok_or_else(|| errors::no_result(self.blame(def.name.span), &def.name.text, None));
         };
-        let v = self.output_value(port, last, span)?;
+        let v = self.output_value(def, port, last)?;
         self.promise_output(def, port, v, outer, span)
     }
 
-    fn output_value(&mut self, port: &Port, last: Option<Val>, span: Span) -> Res<Val> {
+    fn output_value(&mut self, def: &Def, port: &Port, last: Option<Val>) -> Res<Val> {
         match &port.name {
             Some(n) if self.lookup(&n.text).is_some() => {
                 Ok(self.lookup(&n.text).cloned().unwrap_or_else(|| panic!("found")))
             }
-            _ => last.ok_or_else(|| errors::not_a_statement(self.blame(span), "a definition without a result")),
+            name => last.ok_or_else(|| {
+                let name = name.as_ref().map(|n| n.text.as_str());
+                errors::no_result(self.blame(def.name.span), &def.name.text, name)
+            }),
         }
     }
 

@@ -89,7 +89,12 @@ impl Elaborator<'_> {
             Some(c) => self.call(&c, e.span, true)?,
             None => self.eval(e)?,
         };
-        let ValKind::Func(f) = &v.kind else { return Ok((v, end)) };
+        let ValKind::Func(f) = &v.kind else {
+            return match (&v.kind, v.as_number()) {
+                (ValKind::Scalar(_), _) | (_, Some(_)) => Ok((v, end)),
+                _ => Err(errors::wrong_type(self.blame(e.span), "a number or a schedule", &v)),
+            };
+        };
         let gone = self.elementwise("sub", &[step.clone(), start.clone()], e.span)?;
         let share = self.elementwise("div", &[gone, length], e.span)?;
         let low = self.elementwise("max", &[share, Val::number(0.0, e.span)], e.span)?;
