@@ -35,6 +35,24 @@ fn a_wrong_output_size_is_found() {
     assert!(text.contains("E0301"), "{text}");
 }
 
+/// A setting of a scan, a constant in a constant or in a reader: each is a use.
+#[test]
+fn what_is_used_somewhere_is_not_called_unused() {
+    let scan = "block row(units, back = true)  x: [T, D] -> [T, units] {\n  \
+                scan(T, reverse = back) h: [units] = 0 { h = tanh(h + 1) + sum(x[t]) }\n}\n\
+                model m  x: [6] -> logits[3] { reshape(x, [3, 2]) -> row(4) -> flatten -> dense(3) }";
+    let texts = [
+        train(scan),
+        format!(
+            "const A = 2\nconst B = 2 * A\n{}",
+            train("model m  x: [6] -> logits[3] { x -> dense(B) -> dense(3) }")
+        ),
+    ];
+    for text in texts {
+        assert_eq!(messages(&text), "", "{text}");
+    }
+}
+
 /// The text behind `Example:` of a definition as a whole file.
 fn example_file(example: &str) -> String {
     if let Some(init) = example.strip_prefix("param ") {

@@ -24,7 +24,9 @@ pub fn definitions(checked: &Checked, users: &[&(FileId, &File)], found: &mut Ve
                     names_in_body(body, &mut take);
                     args.iter().for_each(|a| names_in_expr(&a.value, &mut take));
                 }
-                ItemKind::Data { body, .. } => {
+                ItemKind::Const { value, .. } => names_in_expr(value, &mut take),
+                ItemKind::Data { reader, body, .. } => {
+                    names_in_expr(reader, &mut take);
                     names_in_body(body, &mut take);
                     types_of(body).for_each(|t| names_in_type(t, &mut take));
                 }
