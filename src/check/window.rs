@@ -228,6 +228,7 @@ impl Elaborator<'_> {
         // What lies outside is added before any window is taken: the margin of one axis is not repeated by the taps of another.
         for (place, Plan { w, span, .. }) in &plans {
             t.value = self.resize(t.value, *place, w.extent, (w.before, w.behind), outside.unwrap_or(0.0), *span)?;
+            t.axes[*place].extent = Extent::Fixed(w.padded() as u64);
         }
         // Then from the last axis to the first, because a window inserts an axis.
         let (first, last) = plans.split_at(first.len());

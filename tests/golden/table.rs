@@ -21,6 +21,8 @@ pub enum Setting {
     Pair(&'static str, [&'static str; 2], [f64; 2]),
     /// Theirs and ours: a number that need not be given.
     Given(&'static str, &'static str),
+    /// A row that need not be given, below 0 counted from the end: theirs, ours, the number of rows.
+    Row(&'static str, &'static str, &'static str),
     /// Theirs and ours: an axis, counted with the batch.
     Axis(&'static str, &'static str),
     /// With this flag set, another call and more text in its parentheses.
@@ -149,9 +151,9 @@ pub const OPERATORS: &[Entry] = &[
             Sizes("kernel_size", "k", ""),
             Sizes("stride", "stride", "none"),
             Sizes("padding", "pad", "0"),
-            Only("ceil_mode", "false"),
+            Flag("ceil_mode", "ceil", false),
             Flag("count_include_pad", "outside", true),
-            Only("divisor_override", "null"),
+            Given("divisor_override", "divisor"),
         ],
     ),
     picture(
@@ -163,7 +165,7 @@ pub const OPERATORS: &[Entry] = &[
             Known("num_features"),
             Known("affine"),
             Known("train"),
-            Only("track_running_stats", "true"),
+            Flag("track_running_stats", "tracked", true),
         ],
     ),
     picture(
@@ -214,7 +216,7 @@ pub const OPERATORS: &[Entry] = &[
             &[
                 As("embedding_dim", "width", f64::NAN),
                 Known("num_embeddings"),
-                Given("padding_idx", "padding"),
+                Row("padding_idx", "padding", "num_embeddings"),
                 Known("sparse"),
             ],
         )
@@ -394,6 +396,12 @@ pub fn call(entry: &Entry, attributes: &Attributes, rank: usize) -> Result<(Stri
                     settings.push(format!("{ours} = {value}"));
                 }
             }
+            Row(_, ours, rows) => {
+                if let Some(row) = given.map(number).transpose()? {
+                    let rows = attributes.get(*rows).map(number).transpose()?.ok_or(rows.to_string())?;
+                    settings.push(format!("{ours} = {}", if row < 0.0 { rows + row } else { row }));
+                }
+            }
             Sizes(theirs, ours, default) => {
                 let value = match given {
                     None if default.is_empty() => return Err(theirs.to_string()),
@@ -443,6 +451,7 @@ impl Setting {
             | Word(n, ..)
             | Pair(n, ..)
             | Given(n, _)
+            | Row(n, ..)
             | Axis(n, _)
             | Instead(n, ..)
             | Sizes(n, ..)
