@@ -19,6 +19,7 @@ pub mod nest;
 pub mod contraction;
 pub mod pack;
 pub mod prepack;
+pub mod split;
 pub mod schedule;
 pub mod print;
 pub mod parse;

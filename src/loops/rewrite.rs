@@ -56,9 +56,9 @@ impl Inst {
     }
 }
 
-/// Replaces a loop variable by a form of other variables, everywhere.
-pub fn substitute(kernel: &mut Kernel, var: Var, by: &Affine) {
-    let mut replace = |term| if term == Term::Var(var) { by.clone() } else { Affine::term(term) };
+/// Replaces a loop variable, or a value in indices, by a form of other variables, everywhere.
+pub fn substitute(kernel: &mut Kernel, old: Term, by: &Affine) {
+    let mut replace = |term| if term == old { by.clone() } else { Affine::term(term) };
     for inst in &mut kernel.insts {
         for index in inst.indices_mut() {
             *index = index.map(&mut replace);

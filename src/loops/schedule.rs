@@ -7,6 +7,7 @@ use super::contraction::{Contraction, find};
 use super::ir::*;
 use super::nest::{Axis, Nest, stride};
 use super::rewrite::{substitute, tidy};
+use super::split::split;
 use super::{pack, plan};
 use crate::base::Extent;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +39,7 @@ pub fn schedule(program: &mut Program) {
                 packed.forget(&|b| range.clone().any(|k| written[k as usize].contains(&b)));
             }
         }
+        split(&mut kernel);
         match find(program, &kernel) {
             Some(found) => contract(program, &mut kernel, found, &mut packed),
             None => {
@@ -110,7 +112,7 @@ fn contract(program: &mut Program, kernel: &mut Kernel, found: Contraction, pack
     nest.axes.retain(|a| a.var != columns.var && Some(a.var) != found.rows.map(|r| r.var));
     if let (Some(width), Some(n)) = (panel, columns.extent.fixed()) {
         let form = Affine { terms: vec![(width as i64, Term::Var(block)), (1, Term::Var(lane))], constant: 0 };
-        substitute(kernel, columns.var, &form);
+        substitute(kernel, Term::Var(columns.var), &form);
         nest = Nest { axes: nest.axes, ..Nest::of(kernel) };
         let place = nest.axes.iter().position(|a| !found.column_vars.contains(&a.var)).unwrap_or(nest.axes.len());
         let kind = LoopKind::Parallel { jam: 1 };
@@ -185,7 +187,7 @@ fn flatten(program: &Program, kernel: &mut Kernel) {
         let (block, lane) = (Var(kernel.vars), Var(kernel.vars + 1));
         kernel.vars += 2;
         let form = Affine { terms: vec![(part as i64, Term::Var(block)), (1, Term::Var(lane))], constant: 0 };
-        substitute(kernel, nest.axes[0].var, &form);
+        substitute(kernel, Term::Var(nest.axes[0].var), &form);
         let kind = LoopKind::Parallel { jam: 1 };
         let split = [(block, n / part), (lane, part)];
         nest.axes = split.map(|(var, n)| Axis { var, extent: Extent::Fixed(n), kind }).to_vec();

@@ -104,6 +104,21 @@ fn adam() -> Graph {
     b.finish()
 }
 
+/// A projection of joined heads and the slope of its weight: both read the heads where they lie.
+fn heads() -> Graph {
+    let mut b = Builder::new("heads", &["B"]);
+    let x = input(&mut b, "x", Role::Data, &[B, fixed(2), fixed(3), fixed(16)]);
+    let w = input(&mut b, "w", Role::Param, &[fixed(8), fixed(32)]);
+    let g = input(&mut b, "g", Role::Data, &[B, fixed(3), fixed(8)]);
+    let steps = build::transpose(&mut b, x, &[0, 2, 1, 3]);
+    let joined = build::reshape(&mut b, steps, &[B, fixed(3), fixed(32)]);
+    let y = contract(&mut b, joined, w, "btd,od->bto");
+    let slope = contract(&mut b, g, joined, "bto,btd->od");
+    b.output("y", y, None);
+    b.output("slope", slope, None);
+    b.finish()
+}
+
 /// Two values that change places: neither can be stored in place.
 fn swap() -> Graph {
     let mut b = Builder::new("swap", &[]);
@@ -161,6 +176,11 @@ fn loops_of_a_dense_layer() {
 #[test]
 fn loops_of_a_wide_dense_layer() {
     insta::assert_snapshot!(print::print(&scheduled(&dense(128), false)));
+}
+
+#[test]
+fn loops_of_joined_heads() {
+    insta::assert_snapshot!(print::print(&scheduled(&heads(), false)));
 }
 
 #[test]
