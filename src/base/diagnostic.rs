@@ -110,7 +110,8 @@ impl Diagnostic {
         }
     }
 
-    /// The long form, with source lines; at most 120 characters of a line are shown. Ends with a newline.
+    /// The long form, with source lines; at most 120 characters of a line are shown, those around the place. Ends with a
+    /// newline.
     pub fn render(&self, sources: &SourceMap) -> String {
         let (mut files, mut excerpts) = (SimpleFiles::new(), Vec::new());
         for (_, file) in sources.files() {
@@ -118,7 +119,9 @@ impl Diagnostic {
         }
         let long = self.labels.iter().any(|l| longest_line(sources, l.span) > MAX_EXCERPT);
         if long {
-            return self.short(sources) + "\n" + &self.render_notes(sources);
+            let parts =
+                self.labels.iter().enumerate().map(|(i, l)| excerpt(sources, l, if i == 0 { '^' } else { '-' }));
+            return self.short(sources) + "\n" + &parts.collect::<String>() + &self.render_notes(sources);
         }
         let severity =
             if self.severity == Severity::Error { report::Severity::Error } else { report::Severity::Warning };
@@ -158,27 +161,74 @@ fn longest_line(sources: &SourceMap, span: Span) -> usize {
     text[start..end].split('\n').map(str::len).max().unwrap_or(0)
 }
 
+/// The part of a long line around a label, with the label below it.
+fn excerpt(sources: &SourceMap, label: &Label, mark: char) -> String {
+    let text = &sources.file(label.span.file).text;
+    let (at, end) = (label.span.start as usize, label.span.end as usize);
+    let line = text[..at].rfind('\n').map_or(0, |i| i + 1);
+    let line_end = text[at..].find('\n').map_or(text.len(), |i| at + i);
+    let marked = end.min(line_end).max(at);
+    let around = (MAX_EXCERPT.saturating_sub(marked - at) / 2).max(MAX_EXCERPT / 4);
+    let (from, to) = (whole_word(text, line, at, around), around_end(text, marked, line_end, around));
+    let clean = |part: &str| part.replace(['\t', '\r'], " ");
+    let shown: String = clean(&text[at..marked]).chars().take(MAX_EXCERPT).collect();
+    let cut = shown.len() < marked - at;
+    let behind = if cut { String::new() } else { clean(&text[marked..to]) };
+    let before = format!("{}{}", if from > line { "… " } else { "" }, clean(&text[from..at]));
+    let dots = if cut || to < line_end { " …" } else { "" };
+    let number = sources.line_column(label.span).0.to_string();
+    let (gutter, pad) = (" ".repeat(number.len()), " ".repeat(before.chars().count()));
+    let marks = mark.to_string().repeat(shown.chars().count().max(1));
+    format!("{gutter} │\n{number} │ {before}{shown}{behind}{dots}\n{gutter} │ {pad}{marks} {}\n", label.text)
+}
+
+/// Where to begin, at most `most` bytes before `at`: at the beginning of the line or behind a space.
+fn whole_word(text: &str, line: usize, at: usize, most: usize) -> usize {
+    let mut from = at.saturating_sub(most).max(line);
+    while !text.is_char_boundary(from) {
+        from += 1;
+    }
+    if from == line { from } else { text[from..at].find(' ').map_or(from, |i| from + i + 1) }
+}
+
+/// Where to end, at most `most` bytes behind `at`: at the end of the line or before a space.
+fn around_end(text: &str, at: usize, line_end: usize, most: usize) -> usize {
+    let mut to = (at + most).min(line_end);
+    while !text.is_char_boundary(to) {
+        to -= 1;
+    }
+    if to == line_end { to } else { text[at..to].rfind(' ').map_or(to, |i| at + i) }
+}
+
 /// `help: MESSAGE` and, for a fix inside one short line, the line as it becomes.
 fn render_fix(sources: &SourceMap, fix: &Fix) -> String {
     let mut out = format!("help: {}\n", fix.message);
-    let [edit] = fix.edits.as_slice() else { return out };
-    let text = &sources.file(edit.span.file).text;
-    let start = text[..edit.span.start as usize].rfind('\n').map_or(0, |i| i + 1);
-    let end = text[edit.span.end as usize..].find('\n').map_or(text.len(), |i| edit.span.end as usize + i);
-    if end - start > MAX_EXCERPT {
+    let mut edits: Vec<&Edit> = fix.edits.iter().collect();
+    edits.sort_by_key(|e| e.span.start);
+    let (Some(first), Some(last)) = (edits.first(), edits.last()) else { return out };
+    let text = &sources.file(first.span.file).text;
+    let start = text[..first.span.start as usize].rfind('\n').map_or(0, |i| i + 1);
+    let end = text[last.span.end as usize..].find('\n').map_or(text.len(), |i| last.span.end as usize + i);
+    if end - start > MAX_EXCERPT || edits.iter().any(|e| e.span.file != first.span.file) {
         return out;
     }
-    let (line, _) = sources.line_column(edit.span);
-    let before = &text[start..edit.span.start as usize];
-    let fixed = format!("{before}{}{}", edit.text, &text[edit.span.end as usize..end]);
-    let gutter = line.to_string();
+    let (mut fixed, mut at) = (String::new(), start);
+    for edit in &edits {
+        let Some(kept) = text.get(at..edit.span.start as usize) else { return out };
+        fixed.push_str(kept);
+        fixed.push_str(&edit.text);
+        at = edit.span.end as usize;
+    }
+    fixed.push_str(&text[at.min(end)..end]);
+    let gutter = sources.line_column(first.span).0.to_string();
     for (i, shown) in fixed.trim_end().split('\n').enumerate() {
         let number = if i == 0 { gutter.clone() } else { " ".repeat(gutter.len()) };
         out.push_str(&format!("{number} │ {shown}\n"));
     }
-    if !edit.text.is_empty() && !edit.text.contains('\n') {
+    if edits.len() == 1 && !first.text.is_empty() && !first.text.contains('\n') {
+        let before = &text[start..first.span.start as usize];
         let pad = before.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect::<String>();
-        out.push_str(&format!("{} │ {pad}{}\n", " ".repeat(gutter.len()), "+".repeat(edit.text.chars().count())));
+        out.push_str(&format!("{} │ {pad}{}\n", " ".repeat(gutter.len()), "+".repeat(first.text.chars().count())));
     }
     out
 }

@@ -5,6 +5,7 @@
 pub mod span;
 pub mod diagnostic;
 pub mod shape;
+pub mod names;
 
 pub use diagnostic::{Diagnostic, Edit, Fix, Label, Severity};
 pub use shape::{DType, Extent, Shape, Type};

@@ -1,9 +1,10 @@
-//! Built-in functions: what the library is written with and cannot say itself.
+//! Calls of built-in functions.
 //!
-//! In: evaluated arguments. Out: a value. Invariant: the list below is closed; layers, losses and optimizers are not in it.
+//! In: evaluated arguments. Out: a value. Invariant: every name of [`FUNCTIONS`] has its arm.
 
 use super::elaborate::{Elaborator, Res};
 use super::errors;
+use super::functions::FUNCTIONS;
 use super::value::{Axis, Func, Kind, Label, Tensor, Val, ValKind};
 use crate::base::{DType, Span};
 use crate::ops::{Attr, Attrs};
@@ -16,42 +17,13 @@ pub(super) type Args = Vec<(Option<String>, Val)>;
 const UNARY: [&str; 13] =
     ["neg", "abs", "sign", "floor", "sqrt", "exp", "log", "sin", "cos", "tanh", "erf", "rsqrt", "not"];
 const REDUCTIONS: [&str; 4] = ["sum", "mean", "max", "min"];
-const OTHERS: [&str; 26] = [
-    "keep",
-    "backward",
-    "select",
-    "argmax",
-    "real",
-    "stop_gradient",
-    "reshape",
-    "permute",
-    "join",
-    "split",
-    "added",
-    "iterate",
-    "branches",
-    "total",
-    "random",
-    "uniform",
-    "normal",
-    "table",
-    "pow",
-    "count",
-    "index",
-    "gather",
-    "present",
-    "take",
-    "pair",
-    "pad",
-];
-
 /// The built-in of this name.
 pub fn find(name: &str) -> Option<&'static str> {
     names().find(|n| *n == name)
 }
 
 pub fn names() -> impl Iterator<Item = &'static str> {
-    UNARY.into_iter().chain(REDUCTIONS).chain(OTHERS)
+    FUNCTIONS.iter().map(|f| f.name)
 }
 
 impl Elaborator<'_> {
@@ -168,7 +140,8 @@ impl Elaborator<'_> {
                 let mut places: Vec<usize> = labels.iter().filter_map(found).collect();
                 places.sort_unstable();
                 if places.len() < labels.iter().filter(|l| !matches!(l, Label::Rest(_))).count() {
-                    return Err(errors::bad_axis(self.blame(span), "of that name", &t));
+                    let lacks = labels.iter().find(|l| found(l).is_none());
+                    return Err(errors::no_such_index(self.blame(span), name, lacks, &t));
                 }
                 places
             }

@@ -28,7 +28,7 @@ impl Elaborator<'_> {
         if let Some(def) = self.items.defs.get(name).cloned() {
             return self.call_def(c, &def, span, piped);
         }
-        let Some(name) = builtin::find(name) else { return Err(self.unknown_layer(name, c.callee.span)) };
+        let Some(name) = builtin::find(name) else { return Err(self.unknown_layer(name, c.callee.span, Some(c))) };
         for item in c.axes.iter().flatten() {
             self.bound_index(item)?;
         }
@@ -78,7 +78,7 @@ impl Elaborator<'_> {
         if piped || args.is_empty() {
             return match args.first() {
                 None => Ok(v),
-                Some((_, a)) => Err(errors::unknown_setting(self.blame(a.span), "()", &c.callee.text, &[])),
+                Some((_, a)) => Err(errors::made_already(self.blame(a.span), &c.callee.text)),
             };
         }
         self.apply_func(func, args.into_iter().map(|(_, v)| v).collect(), span)
@@ -102,7 +102,7 @@ impl Elaborator<'_> {
         let body = match &c.body {
             Some(stmts) if takes_body(def) => Some(self.template(stmts, span)),
             Some(_) => return Err(errors::no_body(self.blame(span), &def.name.text)),
-            None if takes_body(def) => return Err(errors::missing_setting(self.blame(span), &def.name.text, "{ … }")),
+            None if takes_body(def) => return Err(errors::missing_setting(self.blame(span), &def.name.text, "body")),
             None => None,
         };
         let func = Func::Def { def: def.clone(), settings: Rc::new(settings), body, path: None, span };
@@ -137,21 +137,7 @@ impl Elaborator<'_> {
                     out.insert(n, v);
                 }
                 Some(n) => {
-                    let span = c
-                        .args
-                        .iter()
-                        .flatten()
-                        .filter_map(|a| a.name.as_ref())
-                        .find(|i| i.text == n)
-                        .map_or(v.span, |i| i.span);
-                    let lacks = |p: &&str| !named.iter().any(|m| m == *p) && requires(def, p);
-                    let lacking: Vec<&str> = names.iter().copied().filter(lacks).collect();
-                    let d = errors::unknown_setting(self.blame(span), &n, &def.name.text, &names);
-                    // The one setting that must be given and is not is the one that was meant.
-                    return Err(match lacking.as_slice() {
-                        [one] if !out.contains_key(*one) => errors::meant(*d, span, one),
-                        _ => d,
-                    });
+                    return Err(self.unknown_setting(c, def, &n, &v, &out));
                 }
                 None => {
                     let parts = match v.kind {
@@ -174,7 +160,7 @@ impl Elaborator<'_> {
             let d = errors::missing_setting(self.blame(c.callee.span), &def.name.text, &p.name.text);
             return Err(self.with_example(d, def, &p.name.text, c.callee.span, c.args.as_deref()));
         }
-        self.check_settings(def, &out)?;
+        self.check_settings(def, &out).map_err(|d| self.misplaced(d, c))?;
         Ok(out)
     }
 
@@ -204,18 +190,19 @@ impl Elaborator<'_> {
                     _ => continue,
                 },
             };
-            match &v.kind {
-                ValKind::Bool(_) if expected == "a number" => {
-                    return Err(errors::wrong_type(self.blame(v.span), expected, v));
-                }
-                ValKind::Text(t) => return Err(errors::number_as_string(self.blame(v.span), t)),
-                ValKind::Number(_) | ValKind::Word(_) if expected != "a number" => {
-                    return Err(errors::wrong_type(self.blame(v.span), expected, v));
-                }
+            let number = expected == "a number";
+            let fits = match &v.kind {
+                ValKind::Text(t) if number => return Err(errors::number_as_string(self.blame(v.span), t)),
+                ValKind::Bool(_) => !number,
+                ValKind::Number(_) | ValKind::Word(_) => number,
                 // One number per axis of a picture.
-                ValKind::List(items) if expected == "a number" && items.iter().all(|i| i.as_number().is_some()) => {}
-                ValKind::List(_) | ValKind::Func(_) => return Err(errors::wrong_type(self.blame(v.span), expected, v)),
-                _ => {}
+                ValKind::List(items) => number && items.iter().all(|i| i.as_number().is_some()),
+                ValKind::Func(_) | ValKind::Text(_) => false,
+                _ => true,
+            };
+            if !fits {
+                let expected = format!("{expected} for `{}` of `{}`", p.name.text, def.name.text);
+                return Err(errors::wrong_type(self.blame(v.span), &expected, v));
             }
         }
         Ok(())
@@ -225,7 +212,7 @@ impl Elaborator<'_> {
     fn choose(&mut self, c: &Call, span: Span) -> Res<Val> {
         let condition = match c.args.as_deref() {
             Some([Arg { name: None, value }]) => self.eval(value)?,
-            _ => return Err(errors::missing_setting(self.blame(span), "if", "a condition")),
+            _ => return Err(errors::lacks(self.blame(span), "if", "one condition", "if(k > 1) { … } else { … }")),
         };
         let empty = Vec::new();
         let (yes, no) = (c.body.as_ref().unwrap_or(&empty), c.otherwise.as_ref().unwrap_or(&empty));
@@ -279,10 +266,6 @@ impl Elaborator<'_> {
         }
         Ok(out)
     }
-}
-
-fn requires(def: &Def, name: &str) -> bool {
-    def.params.iter().any(|p| p.name.text == name && p.default.is_none())
 }
 
 /// A combinator has a parameter `body`.

@@ -5,10 +5,21 @@
 
 use super::elaborate::{Elaborator, Res};
 use super::errors;
+use super::spec::PARTS;
 use super::spec::{Call as SpecCall, DataSpec, FIRST_SYMBOL, FieldSpec, Kind as FieldKind, Literal, Part, SplitSpec};
 use super::value::{Kind, Val, ValKind, is_word};
 use crate::base::{Extent, Span};
 use crate::syntax::ast::{Call, Expr, ExprKind, Ident, Stmt, StmtKind, Target, TypeExpr, UnaryOp, Unit};
+
+/// A number that the data tells.
+fn new_symbol(name: String, symbols: &mut Vec<String>) -> Extent {
+    symbols.push(name);
+    Extent::Sym(FIRST_SYMBOL + symbols.len() as u32 - 1)
+}
+
+fn is_part(path: &[Ident]) -> bool {
+    matches!(path, [name] if PARTS.contains(&name.text.as_str()))
+}
 
 impl Elaborator<'_> {
     pub fn data(&mut self, name: &Ident, reader: &Expr, body: &[Stmt]) -> Res<DataSpec> {
@@ -21,7 +32,10 @@ impl Elaborator<'_> {
             match &stmt.kind {
                 StmtKind::Bind { targets, value } if targets.len() == 1 && targets[0].ty.is_some() => {
                     self.declare_symbols(targets[0].ty.as_deref(), &mut symbols);
-                    let field = self.field_spec(&targets[0], Some(value))?;
+                    let mut field = self.field_spec(&targets[0], Some(value))?;
+                    if field.kind == FieldKind::Class(None) {
+                        field.kind = FieldKind::Class(Some(new_symbol(format!("K_of_{}", field.name), &mut symbols)));
+                    }
                     if let Some(first) = fields.iter().find(|f| f.name == field.name) {
                         return Err(errors::duplicate_setting(
                             first.span,
@@ -32,6 +46,9 @@ impl Elaborator<'_> {
                         ));
                     }
                     fields.push(field);
+                }
+                StmtKind::Bind { targets, value } if targets.len() == 1 && is_part(&targets[0].path) => {
+                    return Err(errors::loose_share(stmt.span, &targets[0].path[0].text, value));
                 }
                 StmtKind::Bind { targets, value } if targets.len() == 1 && targets[0].path.len() == 1 => {
                     let v = self.eval(value)?;
@@ -96,10 +113,9 @@ impl Elaborator<'_> {
         for (name, span) in names {
             let free = self.lookup(name).is_none() && !self.items.consts.contains_key(name);
             if free && name.starts_with(char::is_uppercase) {
-                let extent = Extent::Sym(FIRST_SYMBOL + symbols.len() as u32);
+                let extent = new_symbol(name.to_string(), symbols);
                 let dim = Val::new(ValKind::Dim { name: name.to_string(), extent }, span);
                 self.frame().vars.insert(name.to_string(), dim);
-                symbols.push(name.to_string());
             }
         }
     }
@@ -129,7 +145,10 @@ impl Elaborator<'_> {
             None | Some(Kind::Real) => FieldKind::Real,
             Some(Kind::Class(k)) => FieldKind::Class(k),
             Some(Kind::Token(k)) => FieldKind::Token(k),
-            Some(other) => return Err(errors::unsupported(ty.span, &format!("a data field of kind {other}"))),
+            Some(other) => {
+                let word = ty.kind.as_ref().map_or(ty.span, |w| w.span);
+                return Err(errors::no_field_kind(word, &other, ty.dims.is_some()));
+            }
         };
         let mut shape = Vec::new();
         for d in ty.dims.iter().flatten() {
@@ -145,7 +164,9 @@ impl Elaborator<'_> {
         let mut total = 0.0;
         self.check_given_once(c)?;
         for a in c.args.iter().flatten() {
-            let Some(n) = &a.name else { return Err(errors::too_many_settings(a.value.span, "split", 0)) };
+            let Some(n) = &a.name else {
+                return Err(errors::nameless_share(a.value.span, c.args.as_deref().unwrap_or(&[])));
+            };
             if n.text == "stratify" {
                 match &a.value.kind {
                     ExprKind::Name(field) => split.stratify = Some(field.clone()),
@@ -173,9 +194,8 @@ impl Elaborator<'_> {
                     }
                     Part::Share(value / 100.0)
                 }
-                ExprKind::Number { value, unit: None, .. } => {
-                    let fixed = if *value <= 1.0 { format!("{}%", value * 100.0) } else { format!("{value}%") };
-                    return Err(errors::missing_share(a.value.span, &fixed));
+                ExprKind::Number { unit: None, .. } => {
+                    return Err(errors::missing_share(a.value.span, c.args.as_deref().unwrap_or(&[])));
                 }
                 _ => {
                     return Err(errors::wrong_type_words(

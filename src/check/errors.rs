@@ -3,12 +3,15 @@
 //! In: the place and the facts. Out: a diagnostic. Invariant: a code is made in one function only, or in functions that
 //! tell variants of the same mistake.
 
-use super::library::helps;
-use super::names::nearest;
+use super::library::{also_setting, helps};
 use super::value::Val;
+use crate::base::names::nearest;
 use crate::base::{Diagnostic, Span};
+use crate::syntax::ast::{Expr, ExprKind, Ident};
 
+mod data;
 mod shapes;
+pub use data::*;
 pub use shapes::*;
 
 pub type Boxed = Box<Diagnostic>;
@@ -50,7 +53,19 @@ pub fn unknown_setting(span: Span, name: &str, owner: &str, candidates: &[&str])
     let list = candidates.iter().map(|c| format!("`{c}`")).collect::<Vec<_>>().join(", ");
     let note =
         if candidates.is_empty() { format!("`{owner}` takes no settings") } else { format!("`{owner}` takes {list}") };
-    suggest(Box::new((*d).note(note)), name, span, candidates)
+    let d = (*d).note(note);
+    match also_setting(name, candidates) {
+        Some("_") => Box::new(d),
+        Some(setting) => Box::new(d.fix(format!("here it is `{setting}`"), span, setting)),
+        None => suggest(Box::new(d), name, span, candidates),
+    }
+}
+
+/// Settings for a layer that has a name, and so has them already.
+pub fn made_already(span: Span, name: &str) -> Boxed {
+    let text = format!("`{name}` has its settings already");
+    let d = error("E0102", span, text, "not a setting".into());
+    Box::new((*d).note(format!("they stand where it gets its name: `{name} = …(…)`")))
 }
 
 /// With `name` as what to type there, before any other suggestion.
@@ -73,6 +88,21 @@ pub fn duplicate(first: Span, second: Span, what: &str, name: &str) -> Boxed {
     Box::new((*d).label(first, "first given here"))
 }
 
+/// Two `train` items of one model: `--train` could not tell them apart, nor could what they print.
+pub fn trained_twice(first: Span, model: &Ident, data: Span) -> Boxed {
+    let d = duplicate(first, model.span, "the `train` item", &model.text);
+    let text = format!(" as {}2", model.text);
+    Box::new((*d).fix(format!("give it a name of its own: `{}`", text.trim()), data.after(), text))
+}
+
+/// A piece of a schedule whose end nothing tells.
+pub fn piece_without_length(span: Span, name: &str, last: bool) -> Boxed {
+    let why = if last { "the run's end is not counted in steps or epochs" } else { "another one follows" };
+    let text = format!("this piece of the schedule has no length, and {why}");
+    let d = error("E0104", span, text, "how long?".into());
+    Box::new((*d).note(format!("a piece runs for a number of steps or epochs: `{name}(0 .. 0.1, 200 steps)`")))
+}
+
 /// What is named a second time gets a name of its own: nothing that was written is lost.
 pub fn duplicate_name(first: Span, second: Span, what: &str, name: &str) -> Boxed {
     let other = format!("{name}2");
@@ -85,8 +115,17 @@ pub fn duplicate_setting(first: Span, second: Span, written: Span, what: &str, n
 }
 
 pub fn missing_setting(span: Span, owner: &str, name: &str) -> Boxed {
+    if name == "body" {
+        return lacks(span, owner, "a body", &format!("{owner} {{ … }}"));
+    }
     let d = error("E0104", span, format!("`{owner}` needs `{name}`"), format!("`{name}` is not given"));
     Box::new((*d).note(format!("write `{owner}({name} = …)`")))
+}
+
+/// Something other than a setting is missing; `form` is how it is written.
+pub fn lacks(span: Span, owner: &str, what: &str, form: &str) -> Boxed {
+    let d = error("E0104", span, format!("`{owner}` needs {what}"), format!("{what} is missing"));
+    Box::new((*d).note(format!("write `{form}`")))
 }
 
 /// The example to type is the library's where it has one.
@@ -113,6 +152,18 @@ pub fn not_joined(span: Span, owner: &str, found: &Val) -> Boxed {
     helped(*wrong_type(span, &format!("one tensor for `{owner}`"), found), "E0105 joined")
 }
 
+/// `clip = 1.0`: how much, but not how.
+pub fn clips_how(d: Boxed, clip: &Expr) -> Boxed {
+    match (&clip.kind, helps("E0105 clip").next()) {
+        (ExprKind::Number { value, .. }, Some(name)) => {
+            let text = format!("{name}({value})");
+            let d = (*d).note(format!("say what is bounded: `clip = {text}`"));
+            Box::new(d.fix(format!("write `{text}`"), clip.span, text))
+        }
+        _ => d,
+    }
+}
+
 pub fn number_as_string(span: Span, text: &str) -> Boxed {
     let d = wrong_type_words(span, "a number", &format!("the string \"{text}\""));
     if text.parse::<f64>().is_ok() { Box::new((*d).fix("write the number without quotes", span, text)) } else { d }
@@ -128,17 +179,6 @@ pub fn undefined(span: Span, name: &str, candidates: &[&str]) -> Boxed {
         d
     };
     suggest(d, name, span, candidates)
-}
-
-/// `stratify` names a field of classes; where there is one only, it is meant.
-pub fn no_such_classes(span: Span, name: &str, classes: &[&str]) -> Boxed {
-    let text = format!("`stratify` takes a field of classes, and `{name}` is none");
-    let d = error("E0106", span, text, "no field of classes".into());
-    match classes {
-        [one] => Box::new((*d).fix(format!("`{one}` is the field of classes"), span, *one)),
-        [] => Box::new((*d).note("no field is a `class(K)`: leave `stratify` out")),
-        many => suggest(d, name, span, many),
-    }
 }
 
 pub fn cycle(span: Span, path: &[String]) -> Boxed {
@@ -254,15 +294,17 @@ pub fn unreached(span: Span, path: &str) -> Diagnostic {
     Diagnostic::warning("W0202", span, text, "never trained")
 }
 
+/// An update that leaves every weight as it is, such as one with a learning rate of 0.
+pub fn moves_nothing(span: Span, owner: &str) -> Diagnostic {
+    let text = format!("`{owner}` changes no weight: every step subtracts 0");
+    Diagnostic::warning("W0203", span, text, "trains nothing")
+        .note("give it a learning rate above 0, or a schedule of it")
+}
+
 pub fn unused(span: Span, what: &str, name: &str) -> Diagnostic {
     Diagnostic::warning("W0201", span, format!("{what} `{name}` is never used"), "not used")
 }
 
 pub fn never_changed(span: Span, name: &str) -> Diagnostic {
     Diagnostic::warning("W0201", span, format!("the state `{name}` never changes"), "nothing is assigned to it")
-}
-
-pub fn missing_share(span: Span, fixed: &str) -> Boxed {
-    let d = error("E0108", span, "a share needs `%`".into(), "a number of what?".into());
-    Box::new((*d).fix(format!("write `{fixed}`"), span, fixed))
 }

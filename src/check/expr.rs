@@ -6,6 +6,7 @@
 use super::builtin;
 use super::elaborate::{Elaborator, Res};
 use super::errors;
+use super::foreign::{dotted, renamed};
 use super::value::{Func, Kind, Label, Number, Tensor, Val, ValKind};
 use super::window::padded;
 use crate::base::{DType, Span};
@@ -116,7 +117,7 @@ impl Elaborator<'_> {
             self.frames.last().map(|f| f.vars.keys().map(String::as_str).collect()).unwrap_or_default();
         known.extend(self.items.defs.keys().map(String::as_str));
         known.extend(self.items.consts.keys().map(String::as_str));
-        errors::undefined(self.blame(span), n, &known)
+        renamed(errors::undefined(self.blame(span), n, &known), n, span, None, self.items)
     }
 
     fn unary(&mut self, op: UnaryOp, x: &Expr, span: Span) -> Res<Val> {
@@ -254,7 +255,7 @@ impl Elaborator<'_> {
     fn piped(&mut self, e: &Expr) -> Res<Val> {
         match &e.kind {
             ExprKind::Call(c) => self.call(c, e.span, true),
-            ExprKind::Name(n) if self.lookup(n).is_none() && !self.knows(n) => Err(self.unknown_layer(n, e.span)),
+            ExprKind::Name(n) if self.lookup(n).is_none() && !self.knows(n) => Err(self.unknown_layer(n, e.span, None)),
             _ => self.eval(e),
         }
     }
@@ -266,14 +267,14 @@ impl Elaborator<'_> {
             || WORDS.contains(&n)
     }
 
-    pub fn unknown_layer(&self, n: &str, span: Span) -> errors::Boxed {
+    pub fn unknown_layer(&self, n: &str, span: Span, call: Option<&Call>) -> errors::Boxed {
         let mut known: Vec<&str> = self.items.defs.keys().map(String::as_str).collect();
         known.extend(
             self.frames.last().map(|f| f.vars.keys().map(String::as_str).collect::<Vec<_>>()).unwrap_or_default(),
         );
         let builtins: Vec<&str> = builtin::names().collect();
         known.extend(builtins);
-        errors::unknown_layer(self.blame(span), n, &known)
+        renamed(errors::unknown_layer(self.blame(span), n, &known), n, span, call, self.items)
     }
 
     /// `x[.., d]`: names for axes, a number for one element, an integer tensor for a choice.
@@ -287,7 +288,12 @@ impl Elaborator<'_> {
         };
         let v = self.eval(base)?;
         let ValKind::Tensor(t) = &v.kind else {
-            return Err(errors::wrong_type(self.blame(base.span), "a tensor before `[`", &v));
+            let d = errors::wrong_type(self.blame(base.span), "a tensor before `[`", &v);
+            return Err(if matches!(v.kind, ValKind::Func(_)) {
+                errors::round_brackets(*d, base.span, span)
+            } else {
+                d
+            });
         };
         let rank = t.own_axes().len();
         let rest = items.iter().position(|i| matches!(i.kind, ExprKind::Rest));
@@ -295,7 +301,8 @@ impl Elaborator<'_> {
         // Without `..`, the leading axes are kept as they are: `softmax(z)[y]` chooses along the last axis.
         let choice = rest.is_none() && explicit < rank && items.iter().all(|i| self.is_choice(i));
         if explicit > rank || (rest.is_none() && explicit < rank && !choice) {
-            return Err(errors::rank_differs(self.blame(span), "the index", &format!("{explicit} axes"), t));
+            let written = dotted(base).map_or("the tensor".to_string(), |(_, path)| format!("`{path}`"));
+            return Err(errors::indices_differ(self.blame(span), &written, explicit, t));
         }
         let hidden = rank - explicit;
         let before = if choice { hidden } else { rest.unwrap_or(0) };

@@ -23,7 +23,8 @@ pub struct MetricParts {
 }
 
 /// Named outputs of a model.
-type Outputs = Vec<(String, Tensor)>;
+/// Each output by its name, with the place where it was made.
+type Outputs = Vec<(String, Tensor, Span)>;
 
 pub struct Forward {
     pub loss: Value,
@@ -72,8 +73,8 @@ impl Elaborator<'_> {
         let unread: Vec<&String> = data.fields.iter().map(|f| &f.name).filter(|n| !read.contains(n)).collect();
         self.frames.push(Default::default());
         self.frame().vars = fields.clone();
-        for (i, (name, t)) in outputs.iter().enumerate() {
-            let v = Val::tensor(t.clone(), run.model.name.span);
+        for (i, (name, t, made)) in outputs.iter().enumerate() {
+            let v = Val::tensor(t.clone(), *made);
             if i == 0 {
                 self.frame().vars.insert("output".into(), v.clone());
                 self.frame().vars.insert(kind_word(&t.kind).into(), v.clone());
@@ -87,7 +88,13 @@ impl Elaborator<'_> {
         let done = self.losses(run, &context);
         self.frames.pop();
         let (loss, loss_sum, loss_weight, metrics) = done?;
-        Ok(Forward { loss, loss_sum, loss_weight, metrics, outputs })
+        Ok(Forward {
+            loss,
+            loss_sum,
+            loss_weight,
+            metrics,
+            outputs: outputs.into_iter().map(|(name, t, _)| (name, t)).collect(),
+        })
     }
 
     /// Applies `augment = …` to the field that is the model's first input; its shape must stay.
@@ -126,7 +133,10 @@ impl Elaborator<'_> {
                     let list = known.join("`, `");
                     return Err(Box::new((*d).label(data.span, format!("the data has the fields `{list}`"))));
                 }
-                None => return Err(errors::missing_setting(span, &def.name.text, "a name for its input")),
+                None => {
+                    let form = format!("model {}  x: … -> …", def.name.text);
+                    return Err(errors::lacks(span, &def.name.text, "a name for its input", &form));
+                }
             };
             let mut v = fields[&name].clone();
             v.span = span;
@@ -147,7 +157,7 @@ impl Elaborator<'_> {
             };
             let port = def.outputs.get(i);
             let name = port.and_then(|p| p.name.as_ref()).map_or("output".to_string(), |n| n.text.clone());
-            outputs.push((name, t.clone()));
+            outputs.push((name, t.clone(), v.span));
         }
         Ok((outputs, read))
     }
@@ -157,7 +167,9 @@ impl Elaborator<'_> {
         self.fraction = None;
         let span = run.loss.span;
         let v = self.loss_expression(&run.loss, context)?;
-        let ValKind::Tensor(loss) = &v.kind else { return Err(errors::wrong_type(self.blame(span), "a loss", &v)) };
+        let ValKind::Tensor(loss) = &v.kind else {
+            return Err(self.unquoted(errors::wrong_type(self.blame(span), "a loss", &v), &v));
+        };
         let mut loss = loss.clone();
         if !loss.axes.is_empty() {
             // One value per element, written out in place: its mean, as of any loss.
@@ -201,7 +213,7 @@ impl Elaborator<'_> {
                 match &v.kind {
                     ValKind::Func(f @ Func::Def { def, .. }) => {
                         let inputs = self.loss_inputs(def, e.span, context)?;
-                        self.apply_func(f, inputs, e.span)
+                        self.apply_loss(f, def, inputs, e, "loss")
                     }
                     _ => Ok(v),
                 }
@@ -209,21 +221,33 @@ impl Elaborator<'_> {
         }
     }
 
+    /// Applies a loss or metric. One that counts with its target has no use for indices, whatever line of it says so.
+    fn apply_loss(&mut self, f: &Func, def: &Rc<Def>, inputs: Vec<Val>, e: &Expr, what: &str) -> Res<Val> {
+        let indices = inputs.iter().find_map(|v| match &v.kind {
+            ValKind::Tensor(t) if t.kind.is_integer() => Some((t.kind.clone(), v.span)),
+            _ => None,
+        });
+        let span = e.span;
+        self.apply_func(f, inputs, span).map_err(|d| match indices {
+            Some((kind, from)) if d.code == "E0311" && self.items.is_library(def.name.span) => {
+                errors::counts_with_indices(span, &def.name.text, &kind, from, what)
+            }
+            _ => d,
+        })
+    }
+
     /// Output and target for a loss or metric that names neither.
     fn loss_inputs(&mut self, def: &Rc<Def>, span: Span, context: &LossContext<'_>) -> Res<Vec<Val>> {
         if def.inputs.len() != 2 {
             let names: Vec<&str> = def.inputs.iter().filter_map(|p| p.name.as_ref()).map(|n| n.text.as_str()).collect();
-            let shown = format!("`{}({})`", def.name.text, names.join(", "));
-            return Err(errors::missing_setting(
-                self.blame(span),
-                &def.name.text,
-                &format!("its inputs: write {shown}"),
-            ));
+            let form = format!("{}({})", def.name.text, names.join(", "));
+            let what = format!("its inputs, of which there are {} and not two", names.len());
+            return Err(errors::lacks(self.blame(span), &def.name.text, &what, &form));
         }
         let output = match context.outputs {
-            [(_, t)] => Val::tensor(t.clone(), span),
+            [(_, t, made)] => Val::tensor(t.clone(), *made),
             many => {
-                let names: Vec<&str> = many.iter().map(|(n, _)| n.as_str()).collect();
+                let names: Vec<&str> = many.iter().map(|(n, ..)| n.as_str()).collect();
                 return Err(errors::ambiguous(self.blame(span), &def.name.text, "output", &names));
             }
         };
@@ -245,7 +269,7 @@ impl Elaborator<'_> {
                     return Err(errors::wrong_type_words(self.blame(e.span), "a metric", "a built-in function"));
                 };
                 let inputs = self.loss_inputs(def, e.span, context)?;
-                self.apply_func(&f, inputs, e.span)?
+                self.apply_loss(&f, def, inputs, e, "metric")?
             }
             v => v,
         };
@@ -332,7 +356,7 @@ impl Elaborator<'_> {
 }
 
 struct LossContext<'a> {
-    outputs: &'a [(String, Tensor)],
+    outputs: &'a [(String, Tensor, Span)],
     unread: Vec<&'a String>,
     fields: &'a BTreeMap<String, Val>,
 }

@@ -4,6 +4,7 @@
 //! Invariant: a user's definition hides the library's of the same name.
 
 use super::errors::{self, Boxed};
+use super::library::split_arguments;
 use crate::base::{FileId, SourceMap, Span};
 use crate::syntax::ast::{Def, Expr, ExprKind, File, Ident, ItemKind, Stmt, StmtKind};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,7 @@ impl Items {
         let mut items = Items { library, ..Items::default() };
         let mut errors = Vec::new();
         let mut seen: BTreeMap<String, Span> = BTreeMap::new();
+        let mut trained: BTreeMap<&str, Span> = BTreeMap::new();
         for (id, file) in files {
             items.gather_examples(file);
             for item in &file.items {
@@ -32,6 +34,12 @@ impl Items {
                     ItemKind::Def(d) => &d.name,
                     ItemKind::Const { name, .. } | ItemKind::Data { name, .. } => name,
                     ItemKind::Train { alias: Some(name), .. } => name,
+                    ItemKind::Train { model, data, .. } if !items.library.contains(id) => {
+                        if let Some(first) = trained.insert(&model.text, model.span) {
+                            errors.push(errors::trained_twice(first, model, data.span));
+                        }
+                        continue;
+                    }
                     _ => continue,
                 };
                 if !items.library.contains(id)
@@ -241,25 +249,4 @@ pub fn names_in_expr<'a>(e: &'a Expr, found: &mut dyn FnMut(&'a str, Span)) {
         }
         _ => {}
     }
-}
-
-/// The arguments at the beginning of `text`, up to the `)` that ends them.
-fn split_arguments(text: &str) -> Vec<&str> {
-    let (mut out, mut depth, mut from) = (Vec::new(), 0usize, 0);
-    for (at, sign) in text.char_indices() {
-        match sign {
-            '(' | '[' => depth += 1,
-            ',' if depth == 0 => {
-                out.push(text[from..at].trim());
-                from = at + 1;
-            }
-            ')' | ']' if depth == 0 => {
-                out.push(text[from..at].trim());
-                break;
-            }
-            ')' | ']' => depth -= 1,
-            _ => {}
-        }
-    }
-    out
 }

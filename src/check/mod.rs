@@ -6,7 +6,6 @@
 pub mod signature;
 pub mod spec;
 pub mod value;
-pub mod names;
 pub mod errors;
 pub mod items;
 pub mod library;
@@ -18,12 +17,15 @@ pub mod equation;
 pub mod tensor;
 pub mod unit;
 pub mod expr;
+pub mod functions;
 pub mod builtin;
 pub mod arrange;
 pub mod padding;
 pub mod rows;
 pub mod parts;
 pub mod sources;
+pub mod foreign;
+pub mod entries;
 pub mod call;
 pub mod scan;
 pub mod ports;
@@ -84,6 +86,17 @@ pub fn check(
     (checked, found)
 }
 
+/// E0416 for the parts that a run asks for and its data does not have.
+fn missing_parts<'a>(data: &'a spec::DataSpec, run: &'a spec::TrainSpec) -> impl Iterator<Item = errors::Boxed> + 'a {
+    let expects = run.expects.iter().map(|e| (&e.part, &e.metric, e.span));
+    let plateaus = run.stop.iter().filter_map(|s| match s {
+        spec::Stop::Plateau { part, metric, .. } => Some((part, metric, run.span)),
+        _ => None,
+    });
+    let asked = expects.chain(plateaus);
+    asked.filter(|(part, ..)| data.split.part(part) == spec::Part::None).map(|(p, m, span)| errors::no_part(span, p, m))
+}
+
 fn specifications(
     items: &Items,
     users: &[&(FileId, &File)],
@@ -108,6 +121,10 @@ fn specifications(
                 Err(e) => found.push(*e),
             }
         }
+    }
+    for run in &runs {
+        let Some(spec) = data.iter().find(|d| d.name == run.spec.data) else { continue };
+        found.extend(missing_parts(spec, &run.spec).map(|d| *d));
     }
     runs.retain(|r| data.iter().any(|d| d.name == r.spec.data));
     (data, runs)

@@ -8,7 +8,7 @@ use super::errors;
 use super::value::{Axis, Func, Kind, Tensor, Val, ValKind};
 use crate::base::{DType, Span, Type};
 use crate::graph::Role;
-use crate::ops::{Emit, Value};
+use crate::ops::{Attr, Emit, Value};
 use crate::syntax::ast::{Def, DefKind, Expr, Slot, Stmt, StmtKind};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -39,7 +39,7 @@ impl Elaborator<'_> {
             grads.push(Tensor { value: *g, ..self.weights[path].tensor.clone() });
         }
         if let Some(clip) = &rule.clip {
-            let v = self.function(clip)?;
+            let v = self.function(clip).map_err(|d| errors::clips_how(d, clip))?;
             let ValKind::Func(f) = &v.kind else { panic!("`function` gives a function") };
             let clipped = self.apply_func(f, vec![Val::new(ValKind::Set(grads), clip.span)], clip.span)?;
             let ValKind::Set(set) = clipped.kind else {
@@ -68,12 +68,16 @@ impl Elaborator<'_> {
             let d = errors::missing_setting(self.blame(*span), &def.name.text, &p.name.text);
             return Err(self.with_example(d, def, &p.name.text, *span, None));
         }
+        let mut moved = self.order.is_empty();
         for (path, g) in self.order.clone().into_iter().zip(grads) {
             let w = self.weights[&path].tensor.clone();
             self.enter(*span);
             let done = self.step_of(def, &settings, &path, w, g, *span);
             self.leave();
-            done?;
+            moved |= done?;
+        }
+        if !moved {
+            self.warnings.push(errors::moves_nothing(*span, &def.name.text));
         }
         Ok(())
     }
@@ -113,7 +117,7 @@ impl Elaborator<'_> {
         };
         match v.kind {
             ValKind::Func(_) => Ok(v),
-            _ => Err(errors::wrong_type(self.blame(e.span), "a function", &v)),
+            _ => Err(self.unquoted(errors::wrong_type(self.blame(e.span), "a function", &v), &v)),
         }
     }
 
@@ -125,7 +129,7 @@ impl Elaborator<'_> {
         w: Tensor,
         g: Tensor,
         span: Span,
-    ) -> Res<()> {
+    ) -> Res<bool> {
         let [Some(w_name), Some(g_name)] =
             [0, 1].map(|i| def.inputs.get(i).and_then(|p| p.name.as_ref()).map(|n| n.text.clone()))
         else {
@@ -151,7 +155,8 @@ impl Elaborator<'_> {
         done
     }
 
-    fn store_step(&mut self, w_name: &str, path: &str, w: &Tensor, span: Span) -> Res<()> {
+    /// Whether the weight's next value is another one.
+    fn store_step(&mut self, w_name: &str, path: &str, w: &Tensor, span: Span) -> Res<bool> {
         let states = std::mem::take(&mut self.frame().states);
         for (name, input) in states {
             let next = self.lookup(&name).cloned().unwrap_or_else(|| panic!("a state is a name of its frame"));
@@ -166,7 +171,28 @@ impl Elaborator<'_> {
         let value = self.next_value(&next, &w.axes, span)?;
         let input = self.weights[path].tensor.value;
         self.graph.update(input, value);
-        Ok(())
+        Ok(!self.is_same(value, input))
+    }
+
+    /// Whether `value` is `of`, give or take a product with the constant 0: `w - 0 * g`.
+    fn is_same(&self, value: Value, of: Value) -> bool {
+        let node = self.graph.graph().node(value);
+        match (node.op.name(), node.args.as_slice()) {
+            _ if value == of => true,
+            ("add" | "sub", [a, b]) => self.is_same(*a, of) && self.is_zero(*b),
+            _ => false,
+        }
+    }
+
+    fn is_zero(&self, value: Value) -> bool {
+        let node = self.graph.graph().node(value);
+        match (node.op.name(), node.args.as_slice()) {
+            ("const", _) => matches!(node.attrs.get("value"), Some(Attr::Float(v)) if *v == 0.0),
+            ("mul", [a, b]) => self.is_zero(*a) || self.is_zero(*b),
+            ("add" | "sub", [a, b]) => self.is_zero(*a) && self.is_zero(*b),
+            ("div" | "neg" | "broadcast" | "to_f32" | "reshape", [a, ..]) => self.is_zero(*a),
+            _ => false,
+        }
     }
 
     pub fn next_value(&mut self, v: &Val, axes: &[Axis], span: Span) -> Res<Value> {
@@ -180,12 +206,8 @@ impl Elaborator<'_> {
             _ => return Err(errors::wrong_type(self.blame(v.span), "a tensor", v)),
         };
         if t.axes.len() > axes.len() {
-            return Err(errors::rank_differs(
-                self.blame(v.span),
-                "its value",
-                &super::value::describe_extents(&super::tensor::extents(axes)),
-                &t,
-            ));
+            let kept = super::value::describe_extents(&super::tensor::extents(axes));
+            return Err(errors::value_differs(self.blame(v.span), &kept, &t));
         }
         Ok(self.arrange(&t, axes, span)?.value)
     }

@@ -5,8 +5,9 @@
 
 use super::elaborate::{Elaborator, Res};
 use super::errors;
-use super::value::{Kind, Tensor, Val, ValKind, describe_extents};
-use crate::base::{Extent, Span};
+use super::items::names_in_expr;
+use super::value::{Kind, Tensor, Val, ValKind, describe_axes, describe_extents};
+use crate::base::{Diagnostic, Extent, Span};
 use crate::syntax::ast::{BinaryOp, Def, DefKind, Expr, ExprKind, Port, Stmt, StmtKind, TypeExpr};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -32,17 +33,24 @@ impl Elaborator<'_> {
             }
             if let (Some(ty), ValKind::Tensor(t)) = (&port.ty, &mut v.kind) {
                 if let Some(kind) = self.kind_of(ty)? {
-                    self.accept(&kind, t, &def.name.text, span)?;
-                    self.bind_count(ty, &t.kind, span);
+                    self.accept(&kind, t, &def.name.text, span).map_err(|d| {
+                        let counts =
+                            if kind.count().is_some() && t.kind.count().is_some() { ty.args.as_slice() } else { &[] };
+                        self.births(*d, counts, &def.name.text, v.span, &t.kind.to_string())
+                    })?;
+                    self.bind_count(ty, &t.kind, v.span);
                 } else if t.kind.is_integer() && def.kind == DefKind::Loss {
                     return Err(errors::kind_differs(self.blame(span), &def.name.text, &Kind::Real, &t.kind));
                 }
                 if let Some(dims) = &ty.dims {
                     let rank = t.own_axes().len();
-                    self.unify(dims, t, &def.name.text, span, &mut outer).map_err(|d| match dims.as_slice() {
+                    let shape = describe_axes(t);
+                    let unified = self.unify(dims, t, &def.name.text, (span, v.span), &mut outer);
+                    unified.map_err(|d| match dims.as_slice() {
                         [batch, next, ..] if def.kind == DefKind::Model && dims.len() == rank + 1 => {
                             errors::batch_written(*d, batch.span, next.span)
                         }
+                        _ if d.code == "E0301" => self.births(*d, dims, &def.name.text, v.span, &shape),
                         _ => d,
                     })?;
                 } else if ty.kind.is_some() && !t.own_axes().is_empty() && matches!(def.kind, DefKind::Loss) {
@@ -94,9 +102,28 @@ impl Elaborator<'_> {
         }
     }
 
+    /// `d`, with the places from which the two sides of a clash come: the value, and the names that `sizes` mentions.
+    fn births(&self, d: Diagnostic, sizes: &[Expr], owner: &str, at: Span, found: &str) -> errors::Boxed {
+        let mut known: Vec<(String, Span)> = Vec::new();
+        for e in sizes {
+            names_in_expr(e, &mut |n, _| {
+                if let Some(Val { kind: ValKind::Dim { extent: Extent::Fixed(k), .. }, span }) = self.lookup(n) {
+                    known.push((format!("`{n}` of `{owner}` is {k} here"), *span));
+                }
+            });
+        }
+        let seen = |span: Span| !self.items.is_library(span) && d.span() != Some(span);
+        let mut labels = vec![(format!("{found} here"), at)];
+        labels.extend(known);
+        let shown = labels.into_iter().filter(|(_, span)| seen(*span)).collect::<Vec<_>>();
+        Box::new(shown.into_iter().fold(d, |d, (text, span)| d.label(span, text)))
+    }
+
     /// Plain numbers may be taken for anything but indices; a named kind only for itself.
     fn accept(&mut self, wanted: &Kind, t: &Tensor, owner: &str, span: Span) -> Res<()> {
         let fits = match (wanted, &t.kind) {
+            // What the data tells is held to it once the data is there.
+            (Kind::Class(Some(Extent::Fixed(_))), Kind::Class(Some(Extent::Sym(_)))) => true,
             (Kind::Class(a) | Kind::Token(a), Kind::Class(b) | Kind::Token(b)) => a.is_none() || b.is_none() || a == b,
             (w, k) if w == k => true,
             (Kind::Real, k) => !k.is_integer(),
@@ -109,7 +136,15 @@ impl Elaborator<'_> {
     }
 
     /// Matches a port's axes with a tensor's: free names are bound, the rest is compared.
-    fn unify(&mut self, dims: &[Expr], t: &mut Tensor, owner: &str, span: Span, outer: &mut Outer) -> Res<()> {
+    /// `span` is where they meet, `from` where the tensor comes from.
+    fn unify(
+        &mut self,
+        dims: &[Expr],
+        t: &mut Tensor,
+        owner: &str,
+        (span, from): (Span, Span),
+        outer: &mut Outer,
+    ) -> Res<()> {
         let rest = dims.iter().position(|d| matches!(d.kind, ExprKind::Rest));
         let rank = t.own_axes().len();
         let explicit = dims.len() - usize::from(rest.is_some());
@@ -129,12 +164,12 @@ impl Elaborator<'_> {
                 outer.entry(n.clone()).or_insert_with(|| t.axes[place].name.clone());
                 t.axes[place].name = Some(n.clone());
             }
-            self.unify_extent(dim, found, owner, span)?;
+            self.unify_extent(dim, found, owner, (span, from))?;
         }
         Ok(())
     }
 
-    fn unify_extent(&mut self, dim: &Expr, found: Extent, owner: &str, span: Span) -> Res<()> {
+    fn unify_extent(&mut self, dim: &Expr, found: Extent, owner: &str, (span, from): (Span, Span)) -> Res<()> {
         let (name, value) = match &dim.kind {
             ExprKind::Wildcard => return Ok(()),
             ExprKind::Name(n) if self.lookup(n).is_none() => (n, found),
@@ -145,14 +180,14 @@ impl Elaborator<'_> {
                         let wanted = format!("a multiple of {factor}");
                         return Err(errors::extent_differs(self.blame(span), owner, &wanted, &f.to_string()));
                     }
-                    self.bind_dim(&n, Extent::Fixed((rest / factor) as u64), span);
+                    self.bind_dim(&n, Extent::Fixed((rest / factor) as u64), from);
                     return Ok(());
                 }
                 _ => return self.same_extent(dim, found, owner, span),
             },
             _ => return self.same_extent(dim, found, owner, span),
         };
-        self.bind_dim(&name.clone(), value, span);
+        self.bind_dim(&name.clone(), value, from);
         Ok(())
     }
 
@@ -268,7 +303,7 @@ impl Elaborator<'_> {
             }
             if let Some(dims) = &ty.dims {
                 let fix = promised_size(dims, t, &def.body);
-                self.unify(dims, t, &def.name.text, at, &mut inner).map_err(|d| match fix {
+                self.unify(dims, t, &def.name.text, (at, at), &mut inner).map_err(|d| match fix {
                     Some((place, wanted)) => Box::new((*d).fix(format!("write `{wanted}`"), place, wanted.to_string())),
                     None => d,
                 })?;

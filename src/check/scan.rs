@@ -38,7 +38,8 @@ impl Elaborator<'_> {
     pub fn scan(&mut self, args: &[Arg], slots: &[Slot], body: &[Stmt], span: Span) -> Res<Val> {
         let (axis, extent, reverse) = self.scan_axis(args, span)?;
         let Some(first) = slots.first() else {
-            return Err(errors::missing_setting(self.blame(span), "scan", "what it carries"));
+            let form = "scan(T) h: [4] = 0 { … }";
+            return Err(errors::lacks(self.blame(span), "scan", "something to carry", form));
         };
         let batched = self.any_batched();
         let carried = slots.iter().map(|slot| self.carried(slot, batched)).collect::<Res<Vec<_>>>()?;
@@ -92,7 +93,7 @@ impl Elaborator<'_> {
         }
         match axis {
             Some((name, extent)) => Ok((name, extent, reverse)),
-            None => Err(errors::missing_setting(self.blame(span), "scan", "an axis")),
+            None => Err(errors::lacks(self.blame(span), "scan", "an axis", "scan(T) h: [4] = 0 { … }")),
         }
     }
 
@@ -105,7 +106,9 @@ impl Elaborator<'_> {
 
     fn carried<'s>(&mut self, slot: &'s Slot, batched: bool) -> Res<Carried<'s>> {
         let Some(dims) = slot.ty.as_ref().and_then(|t| t.dims.as_ref()) else {
-            return Err(errors::missing_setting(self.blame(slot.span), &slot.name.text, "its axes"));
+            let name = &slot.name.text;
+            let form = format!("scan(T) {name}: [4] = 0 {{ … }}");
+            return Err(errors::lacks(self.blame(slot.span), name, "axes: a shape behind a `:`", &form));
         };
         let mut axes = vec![];
         if batched {

@@ -78,10 +78,8 @@ impl Elaborator<'_> {
             }
             None if matches!(e.kind, ExprKind::Number { .. }) && last => Val::number(1.0, e.span),
             None => {
-                let d = errors::missing_setting(self.blame(e.span), "this piece", "a length");
                 let name = call.map_or("NAME".to_string(), |c| c.callee.text);
-                let example = format!("a piece runs for a number of steps or epochs: `{name}(0 .. 0.1, 200 steps)`");
-                return Err(Box::new((*d).note(example)));
+                return Err(errors::piece_without_length(self.blame(e.span), &name, last));
             }
         };
         let end = self.elementwise("add", &[start.clone(), length.clone()], e.span)?;

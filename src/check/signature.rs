@@ -5,6 +5,7 @@
 
 use super::spec::{Call, Literal};
 use crate::base::Diagnostic;
+use crate::base::names::nearest;
 
 /// Where a word may stand in a `data` item.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,6 +91,8 @@ pub struct Signature {
     pub params: &'static [Param],
     /// The first parameter takes every positional argument.
     pub variadic: bool,
+    /// What other systems call it.
+    pub also: &'static [&'static str],
     pub doc: &'static str,
 }
 
@@ -184,7 +187,9 @@ fn find(
     let text = format!("there is no {}{of} named `{}`", place.noun(), call.name);
     let label = format!("one of: {}", known.join(", "));
     let mut error = Diagnostic::error("E0101", call.span, text, label);
-    if let Some(near) = nearest(&call.name, known.into_iter()) {
+    if let Some(here) = table.iter().filter(fits).find(|s| s.also.contains(&call.name.as_str())) {
+        error = error.note(format!("here it is `{}`", here.name));
+    } else if let Some(near) = nearest(&call.name, known) {
         error = error.note(format!("did you mean `{near}`?"));
     }
     Err(Box::new(error))
@@ -223,30 +228,4 @@ fn describe(literal: &Literal) -> String {
         Literal::Range(a, b) => format!("the range {a}..{b}"),
         Literal::List(_) => "a list".to_string(),
     }
-}
-
-/// The candidate within edit distance 2 (or a third of the length) that is nearest; the first of equals.
-pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (word.chars().count() / 3).max(2).min(word.chars().count().saturating_sub(1).max(1));
-    let near = candidates.map(|c| (distance(word, c), c)).filter(|&(d, _)| d <= limit);
-    near.filter(|&(d, _)| d < word.chars().count()).min_by_key(|&(d, _)| d).map(|(_, c)| c)
-}
-
-/// The least number of inserted, removed, replaced or swapped neighbouring characters (optimal string alignment).
-pub fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
-    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            rows[i][j] = if i == 0 || j == 0 {
-                i + j
-            } else {
-                let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-                let swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-                let swap = if swapped { rows[i - 2][j - 2] + 1 } else { usize::MAX };
-                replaced.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1).min(swap)
-            };
-        }
-    }
-    rows[a.len()][b.len()]
 }

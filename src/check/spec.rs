@@ -112,6 +112,9 @@ impl FieldSpec {
     }
 }
 
+/// The parts of a data set, by name.
+pub const PARTS: [&str; 3] = ["train", "valid", "test"];
+
 /// Shares of the rows; `Given` takes the part that the files themselves mark (IDX: train-* and t10k-*).
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct SplitSpec {
@@ -121,6 +124,18 @@ pub struct SplitSpec {
     /// The class field whose proportions each part keeps.
     pub stratify: Option<String>,
     pub span: Span,
+}
+
+impl SplitSpec {
+    /// The share of a part of [`PARTS`].
+    pub fn part(&self, name: &str) -> Part {
+        match name {
+            "train" => self.train,
+            "valid" => self.valid,
+            "test" => self.test,
+            _ => Part::None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Default)]

@@ -4,16 +4,15 @@
 
 use super::elaborate::{Elaborator, Res};
 use super::errors;
-use super::names::nearest;
+use super::foreign::renamed;
 use super::optimizer::UpdateRule;
 use super::program::Run;
-use super::spec::{Comparison, Expect, Stop, TrainSpec};
-
+use super::spec::{Comparison, Expect, PARTS, Stop, TrainSpec};
 use crate::base::Span;
 use crate::syntax::ast::{Arg, BinaryOp, Call, DefKind, Expr, ExprKind, Ident, Stmt, StmtKind, Unit};
 use std::collections::BTreeMap;
 
-const ENTRIES: [&str; 10] =
+pub(super) const ENTRIES: [&str; 10] =
     ["loss", "optimizer", "schedule", "augment", "batch", "stop", "metrics", "seed", "clip", "expect"];
 
 /// The parts of a `train` item's tree.
@@ -110,7 +109,7 @@ impl Elaborator<'_> {
                 StmtKind::Bind { targets, value } if targets.len() == 1 && targets[0].index.is_none() => {
                     let path = &targets[0].path;
                     let Some(entry) = ENTRIES.iter().find(|e| **e == path[0].text) else {
-                        return Err(errors::unknown_setting(path[0].span, &path[0].text, "train", &ENTRIES));
+                        return Err(self.unknown_entry(&path[0], stmt, body));
                     };
                     match (*entry, path.len()) {
                         ("schedule", 2) => {
@@ -196,7 +195,8 @@ impl Elaborator<'_> {
     fn plateau(&mut self, c: &Call, span: Span) -> Res<Stop> {
         let args = c.args.as_deref().unwrap_or(&[]);
         let [what, long] = args else {
-            return Err(errors::missing_setting(span, "plateau", "a metric and a number of epochs"));
+            let what = "a metric of a part and a number of epochs";
+            return Err(errors::lacks(span, "plateau", what, "plateau(valid.loss, 5 epochs)"));
         };
         let (part, metric) = self.part_metric(&what.value)?;
         match &long.value.kind {
@@ -221,13 +221,16 @@ impl Elaborator<'_> {
         if let ExprKind::Field(base, metric) = &e.kind
             && let ExprKind::Name(part) = &base.kind
         {
-            let parts = ["train", "valid", "test"];
-            if !parts.contains(&part.as_str()) {
-                return Err(errors::undefined(base.span, part, &parts));
+            if !PARTS.contains(&part.as_str()) {
+                return Err(errors::undefined(base.span, part, &PARTS));
             }
             return Ok((part.clone(), metric.text.clone()));
         }
-        Err(errors::wrong_type_words(e.span, "a metric of a part, such as `test.loss`", "something else"))
+        let d = errors::wrong_type_words(e.span, "a metric of a part, such as `test.loss`", "something else");
+        let ExprKind::Name(name) = &e.kind else { return Err(d) };
+        let first = Span { end: e.span.start, ..e.span };
+        let fixes = ["test", "valid", "train"].map(|p| (format!("of the `{p}` part: `{p}.{name}`"), format!("{p}.")));
+        Err(Box::new(fixes.into_iter().fold(*d, |d, (message, text)| d.fix(message, first, text))))
     }
 
     fn expectation(&mut self, e: &Expr) -> Res<Expect> {
@@ -277,7 +280,10 @@ impl Elaborator<'_> {
         let c = match &e.kind {
             ExprKind::Name(n) => return Ok(n.clone()),
             ExprKind::Call(c) => c,
-            _ => return Err(errors::wrong_type_words(e.span, "a metric", "something else")),
+            _ => {
+                let v = self.eval(e)?;
+                return Err(self.unquoted(errors::wrong_type(e.span, "a metric", &v), &v));
+            }
         };
         let mut settings = Vec::new();
         for a in c.args.iter().flatten() {
@@ -308,11 +314,9 @@ impl Elaborator<'_> {
             .filter(|d| fits(d.kind) && d.inputs.len() == 2)
             .map(|d| d.name.text.as_str())
             .collect();
-        let d = errors::undefined(e.span, &name, &known);
-        Err(match nearest(&name, known.iter().copied()) {
-            Some(_) => d,
-            None => Box::new((*d).note(format!("metrics are functions of output and target: {}", known.join(", ")))),
-        })
+        let d = renamed(errors::undefined(e.span, &name, &known), &name, e.span, None, self.items);
+        let list = format!("metrics are functions of output and target: {}", known.join(", "));
+        Err(if d.fixes.is_empty() { Box::new((*d).note(list)) } else { d })
     }
 }
 

@@ -6,9 +6,11 @@
 use super::builtin;
 use super::errors;
 use super::expr::WORDS;
+use super::foreign::{dotted, renamed};
 use super::items::Items;
+use super::library::also;
 use crate::base::{Diagnostic, Span};
-use crate::syntax::ast::{Def, Expr, ExprKind, Port, Stmt, StmtKind};
+use crate::syntax::ast::{Call, Def, Expr, ExprKind, Port, Stmt, StmtKind};
 use std::collections::BTreeSet;
 
 const ALWAYS: [&str; 8] = ["true", "false", "pi", "inf", "step", "if", "body", "batch"];
@@ -94,10 +96,17 @@ impl Scope<'_> {
 
     fn expr(&mut self, e: &Expr, layer: bool) {
         match &e.kind {
-            ExprKind::Name(n) => self.name(n, e.span, layer),
-            ExprKind::Field(base, _) | ExprKind::Unary(_, base) | ExprKind::Paren(base) => self.expr(base, layer),
+            ExprKind::Name(n) => self.name(n, e.span, layer, None),
+            ExprKind::Field(base, _) => match dotted(e) {
+                // `torch.relu`: what the last word means is of more help than that the first means nothing.
+                Some((root, path)) if !self.defined(root) && also(&path).is_some() => {
+                    self.name(&path, e.span, true, None);
+                }
+                _ => self.expr(base, layer),
+            },
+            ExprKind::Unary(_, base) | ExprKind::Paren(base) => self.expr(base, layer),
             ExprKind::Call(c) => {
-                self.name(&c.callee.text, c.callee.span, true);
+                self.name(&c.callee.text, c.callee.span, true, Some(c));
                 c.args.iter().flatten().for_each(|a| self.expr(&a.value, false));
                 for body in [&c.body, &c.otherwise].into_iter().flatten() {
                     self.declare(body);
@@ -124,10 +133,17 @@ impl Scope<'_> {
         }
     }
 
-    fn name(&mut self, text: &str, span: Span, layer: bool) {
-        let defined =
-            self.known.contains(text) || self.items.defs.contains_key(text) || self.items.consts.contains_key(text);
-        if defined || builtin::find(text).is_some() || WORDS.contains(&text) || ALWAYS.contains(&text) {
+    fn defined(&self, text: &str) -> bool {
+        self.known.contains(text)
+            || self.items.defs.contains_key(text)
+            || self.items.consts.contains_key(text)
+            || builtin::find(text).is_some()
+            || WORDS.contains(&text)
+            || ALWAYS.contains(&text)
+    }
+
+    fn name(&mut self, text: &str, span: Span, layer: bool, call: Option<&Call>) {
+        if self.defined(text) {
             return;
         }
         let mut near: Vec<&str> = self.known.iter().map(String::as_str).collect();
@@ -135,12 +151,12 @@ impl Scope<'_> {
         if layer {
             let builtins: Vec<&str> = builtin::names().collect();
             near.extend(builtins);
-            let error = *errors::unknown_layer(span, text, &near);
-            self.found.push(error);
+            let error = errors::unknown_layer(span, text, &near);
+            self.found.push(*renamed(error, text, span, call, self.items));
         } else {
             near.extend(self.items.consts.keys().map(String::as_str));
-            let error = *errors::undefined(span, text, &near);
-            self.found.push(error);
+            let error = errors::undefined(span, text, &near);
+            self.found.push(*renamed(error, text, span, call, self.items));
         }
     }
 }

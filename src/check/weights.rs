@@ -5,6 +5,7 @@
 
 use super::elaborate::{Elaborator, Res, join};
 use super::errors;
+use super::ports::shape_text;
 use super::value::{Axis, Kind, Tensor, Val, is_word};
 use crate::base::{Extent, Span, Type};
 use crate::graph::Role;
@@ -95,7 +96,9 @@ impl Elaborator<'_> {
 
     fn make_weight(&mut self, slot: &Slot, path: &str, role: Role) -> Res<()> {
         let Some(dims) = slot.ty.as_ref().and_then(|t| t.dims.as_ref()) else {
-            return Err(errors::missing_setting(self.blame(slot.span), &slot.name.text, "its axes"));
+            let name = &slot.name.text;
+            let form = format!("param {name}: [4] = 0");
+            return Err(errors::lacks(self.blame(slot.span), name, "axes: a shape behind a `:`", &form));
         };
         let mut shape = Vec::new();
         for d in dims {
@@ -108,7 +111,9 @@ impl Elaborator<'_> {
         let axes = shape.iter().map(|e| Axis::new(*e)).collect();
         let tensor = Tensor { value, axes, kind: Kind::Real };
         let Some(init) = slot.init.clone() else {
-            return Err(errors::missing_setting(self.blame(slot.span), &slot.name.text, "its first value"));
+            let name = &slot.name.text;
+            let form = format!("param {name}: {} = 0", shape_text(dims));
+            return Err(errors::lacks(self.blame(slot.span), name, "a first value", &form));
         };
         let vars = self.frame().vars.clone();
         let filter = slot.ty.as_ref().is_some_and(|t| is_word(t, "filter"));

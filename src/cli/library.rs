@@ -5,9 +5,10 @@
 use super::args::LibArgs;
 use super::output::Output;
 use super::{Failure, fail};
+use crate::base::names::nearest;
 use crate::base::{Diagnostic, FileId, SourceMap};
+use crate::check::functions::FUNCTIONS;
 use crate::check::library::FILES;
-use crate::check::signature::nearest;
 use crate::runtime::data::vocabulary;
 use crate::syntax::ast::{DefKind, File, Item, ItemKind};
 use crate::syntax::parse;
@@ -61,9 +62,13 @@ fn entries() -> Vec<Entry> {
         entries.extend(tree.items.iter().filter_map(|item| entry(file, text, &tree, item)));
     }
     for word in vocabulary() {
-        let text = format!("// {}\n{}", word.doc, word.usage().trim_matches('`'));
+        let text = format!("// {}\n{}", word.doc, word.usage().replace('`', ""));
         let kind = "data";
         entries.push(Entry { name: word.name.to_string(), kind, file: "built in: a word of `data`", text });
+    }
+    for f in FUNCTIONS {
+        let text = format!("// {}\n{}({})", f.gives, f.name, f.takes);
+        entries.push(Entry { name: f.name.to_string(), kind: "built in", file: "built in: a function", text });
     }
     entries
 }

@@ -56,23 +56,9 @@ impl Library {
     /// Checks a file; each fix that is offered has been tried: with it, its error is gone and no new one appears.
     pub fn analyse(&self, name: &str, text: &str, loader: Loader<'_>) -> Analysis {
         let mut analysis = self.look(name, text, loader);
-        let before = errors_of(&analysis.diagnostics);
         let mut diagnostics = std::mem::take(&mut analysis.diagnostics);
-        let mut tried = 0;
-        for d in &mut diagnostics {
-            let candidates = std::mem::take(&mut d.fixes);
-            let own = key(d);
-            let mut holds = |fix: &Fix| {
-                tried += text.len();
-                if tried > MAX_TRIED {
-                    return false;
-                }
-                let Some(fixed) = apply(text, analysis.file, fix) else { return false };
-                let after = errors_of(&self.look(name, &fixed, loader).diagnostics);
-                (d.severity == Severity::Warning || !after.contains(&own)) && after.is_subset(&before)
-            };
-            d.fixes = candidates.into_iter().find(&mut holds).into_iter().collect();
-        }
+        let again = |fixed: &str| self.look(name, fixed, loader).diagnostics;
+        keep_what_holds(text, analysis.file, &mut diagnostics, &again);
         analysis.diagnostics = diagnostics;
         analysis
     }
@@ -126,6 +112,32 @@ impl Library {
                 }
             }
         }
+    }
+}
+
+/// Of the fixes of every message the first that holds: with it, its error is gone and no new one appears. `look` gives the
+/// messages about another text.
+pub fn keep_what_holds(
+    text: &str,
+    file: FileId,
+    diagnostics: &mut [Diagnostic],
+    look: &dyn Fn(&str) -> Vec<Diagnostic>,
+) {
+    let before = errors_of(diagnostics);
+    let mut tried = 0;
+    for d in diagnostics {
+        let candidates = std::mem::take(&mut d.fixes);
+        let own = key(d);
+        let mut holds = |fix: &Fix| {
+            tried += text.len();
+            if tried > MAX_TRIED {
+                return false;
+            }
+            let Some(fixed) = apply(text, file, fix) else { return false };
+            let after = errors_of(&look(&fixed));
+            (d.severity == Severity::Warning || !after.contains(&own)) && after.is_subset(&before)
+        };
+        d.fixes = candidates.into_iter().find(&mut holds).into_iter().collect();
     }
 }
 

@@ -4,14 +4,14 @@
 //! the order of the source, and every one of them can be shown with `sources`.
 
 use super::engine::Device;
-use super::pipeline::{Analysis, Library};
+use super::pipeline::{Analysis, Library, keep_what_holds};
 use super::read;
 use crate::base::{Diagnostic, FileId, Severity, SourceMap, Span};
 use crate::check::Checked;
 use crate::check::signature::{Place, bind};
 use crate::check::spec::{Call, DataSpec, FIRST_SYMBOL};
 use crate::codegen::Vectors;
-use crate::runtime::data::{Access, open, vocabulary};
+use crate::runtime::data::{Access, ahead, open, vocabulary};
 use crate::syntax::{ast, parse};
 use std::path::{Path, PathBuf};
 
@@ -128,7 +128,9 @@ impl Parsed {
         let text = read::source(path)?;
         let mut sources = SourceMap::default();
         let file = sources.add(shown(path), text, false);
-        let (tree, diagnostics) = parse(file, &sources.file(file).text);
+        let text = sources.file(file).text.clone();
+        let (tree, mut diagnostics) = parse(file, &text);
+        keep_what_holds(&text, file, &mut diagnostics, &|fixed| parse(file, fixed).1);
         Ok(Parsed { sources, file, tree, diagnostics })
     }
 
@@ -169,7 +171,7 @@ fn wrong_words(spec: &DataSpec) -> Vec<Diagnostic> {
         field.source.iter().for_each(|call| look(Place::Source, call));
         field.transforms.iter().for_each(|call| look(Place::Transform, call));
     }
-    wrong
+    if wrong.is_empty() { ahead::mistakes(spec) } else { wrong }
 }
 
 fn shown(path: &Path) -> String {

@@ -6,6 +6,7 @@
 use super::ast::DefKind;
 use super::scan::UNITS;
 use super::skeleton::Skeleton;
+use crate::base::names::distance;
 use crate::base::{Diagnostic, FileId, Span};
 
 /// The code of an error that was reported by the scanner already.
@@ -394,26 +395,4 @@ pub(super) fn no_item(file: FileId, skeleton: &Skeleton, word: &str) -> Box<Diag
         Some((_, near)) if !word.is_empty() => diagnostic.fix(format!("did you mean `{near}`?"), span, *near),
         _ => diagnostic,
     })
-}
-
-/// Edits (insert, delete, replace, swap neighbours) between two short words.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    if a.len().abs_diff(b.len()) > 2 {
-        return usize::MAX;
-    }
-    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let replace = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut best = replace.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(best);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
 }

@@ -54,7 +54,7 @@ pub fn model(body: &str) -> String {
 fn numbers() -> Vec<String> {
     let shapes = [1, 2, 3, 4, 5, 8, 9, 10, 11, 12, 14, 15, 17];
     let all = (1..=28).map(|n| format!("S{n}")).chain(shapes.iter().map(|n| format!("T{n}")));
-    all.chain((1..=14).map(|n| format!("D{n}"))).collect()
+    all.chain((1..=15).map(|n| format!("D{n}"))).collect()
 }
 
 /// Why the case fails, if it does.

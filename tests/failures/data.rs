@@ -1,4 +1,4 @@
-//! D1 to D14: the data files of a model.
+//! D1 to D15: the data files of a model.
 
 use super::catalogue::{Case, model, run};
 use crate::runtime::common::{gzip, idx};
@@ -6,7 +6,39 @@ use crate::runtime::common::{gzip, idx};
 pub fn cases() -> Vec<Case> {
     let mut cases = tables();
     cases.extend(pictures());
+    cases.extend(ahead());
     cases
+}
+
+/// Fields that no file can fill: refused though there is no file.
+fn ahead() -> Vec<Case> {
+    let case = |exit, says: &[&'static str], fields: &str| {
+        let body = model("x -> dense(2)").replace("x: [6] -> logits[3]", "x: [2] -> logits[2]");
+        let text = body.replace("given { x: [6]; y: class(3) }", &format!("csv(\"no.csv\") {fields}"));
+        run("D15", exit, says, &["check", "m.nn"], &[("m.nn", text.as_bytes())])
+    };
+    vec![
+        case(0, &[], FIELDS),
+        case(0, &[], "{ x: [2] = column(1) -> one_hot; y: class(2) = column(\"y\") }"),
+        case(
+            4,
+            &["E0415", "`x` is declared [2], but its data is [3]"],
+            "{ x: [2] = columns(1..3); y: class(2) = column(4) }",
+        ),
+        case(4, &["E0415", "its data is [1]"], "{ x: [2] = column(1) -> standardize; y: class(2) = column(4) }"),
+        case(
+            4,
+            &["E0405", "there is no column 0", "counted from 1"],
+            "{ x: [2] = columns(0..1); y: class(2) = column(4) }",
+        ),
+        case(4, &["E0415", "`class(2)`"], "{ x: [2] = columns(1..2); y: class[2] = column(4) }"),
+        case(
+            3,
+            &["E0101", "here it is `standardize`"],
+            "{ x: [2] = columns(1..2) -> normalize; y: class(2) = column(4) }",
+        ),
+        case(3, &["E0105", "leave `-> one_hot` out"], "{ x: [2] = columns(1..2); y: class(2) = column(4) -> one_hot }"),
+    ]
 }
 
 const FIELDS: &str = "{ x: [2] = columns(1..2); y: class(2) = column(\"y\") }";

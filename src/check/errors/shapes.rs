@@ -3,10 +3,10 @@
 //! In: the place and the facts. Out: a diagnostic. Invariant: both sides of a clash are in the message.
 
 use super::{Boxed, error, helped};
-use crate::base::{Diagnostic, Extent, Span};
+use crate::base::{Diagnostic, Edit, Extent, Fix, Span};
 use crate::check::library::helps;
 use crate::check::trace::Size;
-use crate::check::value::{Axis, Kind, Tensor, describe_axes, describe_extents};
+use crate::check::value::{Axis, Kind, Label, Tensor, describe_axes, describe_extents};
 use crate::check::window::Window;
 
 pub fn ill_shaped(span: Span, why: &str) -> Boxed {
@@ -29,6 +29,33 @@ pub fn rank_differs(span: Span, owner: &str, wanted: &str, found: &Tensor) -> Bo
         }
         _ => d,
     }
+}
+
+/// `w[o, d, d]` of a tensor of two axes.
+pub fn indices_differ(span: Span, written: &str, indices: usize, t: &Tensor) -> Boxed {
+    let (shape, rank) = (describe_axes(t), t.own_axes().len());
+    let plural = |n: usize, one: &str, more: &str| format!("{n} {}", if n == 1 { one } else { more });
+    let found = plural(indices, "index", "indices");
+    let text = format!("{written} is {shape}: {}, but {found} here", plural(rank, "axis", "axes"));
+    let d = error("E0302", span, text, found);
+    Box::new((*d).note("one index for each axis; `..` stands for any number of leading axes"))
+}
+
+/// `dense[16]`
+pub fn round_brackets(d: Diagnostic, base: Span, all: Span) -> Boxed {
+    let edit = |at: u32, text: &str| Edit { span: Span { start: at, end: at + 1, ..all }, text: text.to_string() };
+    let edits = vec![edit(base.end, "("), edit(all.end - 1, ")")];
+    let d = d.note("settings stand in `( … )`, indices in `[ … ]`");
+    let fix = Fix { message: "write `( … )`".to_string(), edits };
+    Box::new(Diagnostic { fixes: vec![fix], ..d })
+}
+
+/// The next value of a weight or state has more axes than it.
+pub fn value_differs(span: Span, kept: &str, found: &Tensor) -> Boxed {
+    let shape = describe_axes(found);
+    let text = format!("this is kept from step to step as {kept}, but its next value is {shape}");
+    let d = error("E0302", span, text, format!("{shape}, needs {kept}"));
+    Box::new((*d).note("a weight and a state keep their shapes"))
 }
 
 /// What a scan carries changes its shape from step to step.
@@ -166,6 +193,31 @@ pub fn bad_axis(span: Span, found: &str, tensor: &Tensor) -> Boxed {
     Box::new(if names.is_empty() { d } else { d.note(format!("its named axes: {}", names.join(", "))) })
 }
 
+/// `sum[d](x * w)`, where nothing has the index `d`.
+pub fn no_such_index(span: Span, name: &str, index: Option<&Label>, t: &Tensor) -> Boxed {
+    let index = match index {
+        Some(Label::Index(n)) => n.as_str(),
+        Some(Label::Batch) => "batch",
+        _ => "..",
+    };
+    let has = t.axes.iter().filter_map(|a| match &a.label {
+        Some(Label::Index(n)) => Some(format!("`{n}`")),
+        _ => None,
+    });
+    let has = has.collect::<Vec<_>>().join(", ");
+    let d = error(
+        "E0308",
+        span,
+        format!("`{name}[{index}]` goes over an index that nothing in it has"),
+        format!("no `{index}` here"),
+    );
+    Box::new(if has.is_empty() {
+        (*d).note(format!("indices stand in brackets behind a tensor: `x[{index}]`"))
+    } else {
+        (*d).note(format!("what stands in it has {has}"))
+    })
+}
+
 pub fn bad_element(span: Span, n: f64, extent: Option<u64>) -> Boxed {
     let d = error("E0308", span, format!("there is no element {n}"), "no such element".into());
     let Some(extent) = extent else { return d };
@@ -194,12 +246,26 @@ pub fn kind_differs(span: Span, owner: &str, wanted: &Kind, found: &Kind) -> Box
     let twice = (wanted, found) == (&Kind::Logits, &Kind::Prob);
     let d = if twice { Box::new((*d).fix("leave it out", span, "")) } else { d };
     match (wanted, found) {
+        (Kind::Class(_), Kind::Class(_)) | (Kind::Token(_), Kind::Token(_)) => d,
         (Kind::Logits, Kind::Prob) => helped(*d, "E0310 probabilities"),
         (Kind::Class(_), _) => helped((*d).note("class indices are `class(K)` fields"), "E0310 distributions"),
         (_, Kind::Class(_)) => {
             helped((*d).note("`one_hot` in the data makes rows of 0 and 1 of them"), "E0310 classes")
         }
         _ => d,
+    }
+}
+
+/// A loss or metric of numbers whose target is a class; `what` says which of the two it is.
+pub fn counts_with_indices(span: Span, owner: &str, found: &Kind, from: Span, what: &str) -> Boxed {
+    let text = format!("`{owner}` counts with numbers, but its target is {found}");
+    let d = (*error("E0310", span, text, "takes numbers".into())).label(from, format!("{found} here"));
+    match helps(&format!("E0310 {what}")).next() {
+        Some(name) => {
+            let d = d.note(format!("for classes write `{name}`"));
+            Box::new(d.fix(format!("write `{name}`"), span, name))
+        }
+        None => Box::new(d),
     }
 }
 

@@ -116,6 +116,16 @@ pub fn bind_count(field: &FieldSpec, found: usize, symbols: &mut BTreeMap<u32, u
     Err(Box::new(Diagnostic::error("E0415", field.span, text, "give it a name of its own")))
 }
 
+/// E0105 for a transform of labels.
+pub fn class_transforms(field: &FieldSpec) -> Result<(), Box<Diagnostic>> {
+    let Some(wrong) = field.transforms.iter().find(|t| t.name != "window") else { return Ok(()) };
+    let text = format!("`{}` is a class: it takes no transform but `window`", field.name);
+    let error = Diagnostic::error("E0105", wrong.span, text, "labels become class numbers by themselves");
+    Err(Box::new(
+        error.note(format!("leave `-> {}` out, or write `{}: [3]` for a row of numbers", wrong.name, field.name)),
+    ))
+}
+
 /// Per field its classes, where its kind is `class`.
 pub fn read_classes(spec: &DataSpec, raw: &Raw) -> Result<Vec<Option<labels::Classes>>, Errors> {
     let mut errors = Errors::new();
@@ -126,14 +136,8 @@ pub fn read_classes(spec: &DataSpec, raw: &Raw) -> Result<Vec<Option<labels::Cla
             continue;
         };
         let read = match &cells.cells {
-            Cells::Texts(columns) if columns.len() == 1 && field.transforms.iter().all(|t| t.name == "window") => {
-                labels::classes(field, declared.and_then(Extent::fixed), &columns[0], &raw.shown)
-            }
-            Cells::Texts(columns) if columns.len() == 1 => {
-                let text = format!("`{}` is a class: it takes no transform but `window`", field.name);
-                let label = "labels become class numbers by themselves";
-                Err(Box::new(Diagnostic::error("E0105", field.span, text, label)))
-            }
+            Cells::Texts(columns) if columns.len() == 1 => class_transforms(field)
+                .and_then(|()| labels::classes(field, declared.and_then(Extent::fixed), &columns[0], &raw.shown)),
             _ => {
                 let text = format!("`{}` is a class and needs exactly one column of labels", field.name);
                 Err(Box::new(Diagnostic::error("E0415", field.span, text, "use `column(…)` or `labels`")))
@@ -198,6 +202,12 @@ pub fn fit_shape(
         let show = |e: &Extent| e.fixed().map_or("_".to_string(), |n| n.to_string());
         let declared: Vec<String> = axes.iter().map(show).collect();
         let text = format!("`{}` is declared [{}], but its data is {dims:?}", field.name, declared.join(", "));
-        Box::new(Diagnostic::error("E0415", field.span, text, format!("write {dims:?}, or another source")))
+        let error = Diagnostic::error("E0415", field.span, text, format!("write {dims:?}, or another source"));
+        Box::new(match (&field.kind, declared.as_slice()) {
+            (Kind::Class(Some(Extent::Sym(_))), [count]) => {
+                error.note(format!("the number of classes stands in parentheses: `class({count})`"))
+            }
+            _ => error,
+        })
     })
 }

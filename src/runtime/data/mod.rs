@@ -5,6 +5,7 @@
 //! exists; so the compiled step needs no check.
 
 pub mod vocabulary;
+pub mod ahead;
 pub mod file;
 pub mod raw;
 pub mod csv;

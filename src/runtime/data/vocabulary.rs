@@ -17,7 +17,7 @@ const fn optional(name: &'static str, kind: ArgKind) -> Param {
 }
 
 const fn word(name: &'static str, place: Place, params: &'static [Param], doc: &'static str) -> Signature {
-    Signature { name, place, readers: &[], params, variadic: false, doc }
+    Signature { name, place, readers: &[], params, variadic: false, also: &[], doc }
 }
 
 /// What `chars` and `words` take, as sources of a text and as transforms of a column of texts.
@@ -134,7 +134,8 @@ static TABLE: [Signature; 29] = [
         "chars",
         Place::Transform,
         &SPLITTER,
-        "A text as its characters. A vocabulary is a list, or a file with a token on each line; else it is counted,          without tokens that the training part has fewer than min_count times, up to max.",
+        "A text as its characters. A vocabulary is a list, or a file with a token on each line; else it is counted, \
+         without tokens that the training part has fewer than min_count times, up to max.",
     ),
     word(
         "words",
@@ -161,21 +162,28 @@ static TABLE: [Signature; 29] = [
             optional("end", BOOL),
             optional("keep", ArgKind::Word(&["first", "last"])),
         ],
-        "Rows of different lengths, filled or cut to `size` steps; their lengths go with them. size = that of the longest          training row; start and end put a token before and behind; keep = first.",
+        "Rows of different lengths, filled or cut to `size` steps; their lengths go with them. size = that of the longest \
+         training row; start and end put a token before and behind; keep = first.",
     ),
-    word(
-        "standardize",
-        Place::Transform,
-        &[],
-        "Subtracts each column's mean and divides by its standard deviation, both of the training part.",
-    ),
-    word(
-        "scale",
-        Place::Transform,
-        &[required("to", ArgKind::Range), optional("from", ArgKind::Range)],
-        "Maps a range onto `to`. The range is `from`; else 0..255 for pictures and each column's least and greatest \
-         value in the training part.",
-    ),
+    Signature {
+        also: &["normalize", "normalise", "zscore", "z_score", "StandardScaler"],
+        ..word(
+            "standardize",
+            Place::Transform,
+            &[],
+            "Subtracts each column's mean and divides by its standard deviation, both of the training part.",
+        )
+    },
+    Signature {
+        also: &["minmax", "min_max", "rescale", "MinMaxScaler"],
+        ..word(
+            "scale",
+            Place::Transform,
+            &[required("to", ArgKind::Range), optional("from", ArgKind::Range)],
+            "Maps a range onto `to`. The range is `from`; else 0..255 for pictures and each column's least and greatest \
+             value in the training part.",
+        )
+    },
     word(
         "category",
         Place::Transform,

@@ -8,7 +8,7 @@
 
 use super::shared::error;
 use super::{Built, Reader, Rule};
-use crate::base::Span;
+use crate::base::{Edit, Fix, Span};
 use crate::syntax::ast::{BinaryOp, Call, Expr, ExprKind, Ident, MAX_DEPTH, UnaryOp, Unit};
 use crate::syntax::expected::Mistake;
 use crate::syntax::scan::too_deep;
@@ -274,6 +274,11 @@ impl Reader<'_> {
         let (rule, suffix) = (pair.as_rule(), self.span(skeleton, &pair));
         let mut call = match (callee.kind, rule) {
             (ExprKind::Name(text), Rule::args | Rule::body) => named(text, callee.span),
+            (ExprKind::Field(base, name), Rule::args | Rule::body) => {
+                // No definition has such a name; what it may mean is for the checker to say.
+                let Some(path) = dotted(&base) else { return Err(method(callee.span, &base, &name, suffix)) };
+                named(format!("{path}.{}", name.text), callee.span)
+            }
             (ExprKind::Index(name, axes), Rule::args) if indexed_name => {
                 let ExprKind::Name(text) = name.kind else { return Err(not_callable(name.span)) };
                 Call { axes: Some(axes), ..named(text, name.span) }
@@ -303,6 +308,27 @@ impl Reader<'_> {
 
 fn named(text: String, span: Span) -> Call {
     Call { callee: Ident { text, span }, axes: None, args: None, body: None, otherwise: None }
+}
+
+/// `nn.functional`, where all before it are names.
+fn dotted(e: &Expr) -> Option<String> {
+    match &e.kind {
+        ExprKind::Name(n) => Some(n.clone()),
+        ExprKind::Field(base, name) => Some(format!("{}.{}", dotted(base)?, name.text)),
+        _ => None,
+    }
+}
+
+/// `dense(3).relu()`
+fn method(span: Span, base: &Expr, name: &Ident, suffix: Span) -> Box<crate::base::Diagnostic> {
+    let message = format!("`.{}` stands behind a call: there are no methods", name.text);
+    let d = error(name.span, &message, "what comes next stands behind an arrow");
+    let dot = Span { start: base.span.end, end: name.span.start, ..span };
+    let empty = suffix.end == suffix.start + 2;
+    let edits = vec![Edit { span: dot, text: " -> ".to_string() }];
+    let gone = empty.then(|| Edit { span: suffix, text: String::new() });
+    let fix = Fix { message: format!("write `-> {}`", name.text), edits: edits.into_iter().chain(gone).collect() };
+    Box::new(crate::base::Diagnostic { fixes: vec![fix], ..*d })
 }
 
 fn not_callable(span: Span) -> Box<crate::base::Diagnostic> {

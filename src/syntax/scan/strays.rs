@@ -102,6 +102,9 @@ impl Scanner<'_> {
         if let Some(&(written, meant, why)) = FOREIGN.iter().find(|(w, _, _)| rest.starts_with(w.as_bytes())) {
             return self.foreign_operator(written, meant, why);
         }
+        if rest.len() > 1 && rest[1] == b'=' && matches!(byte, b'+' | b'-' | b'*' | b'/') && self.assigns() {
+            return self.compound_assignment();
+        }
         match SIGNS.iter().find(|s| rest.starts_with(s.as_bytes())) {
             Some(&"&") => self.foreign_operator("&", "and", "both conditions: `and`"),
             Some(&"!") => self.foreign_operator("!", "not", "the opposite: `not`"),
@@ -134,6 +137,30 @@ impl Scanner<'_> {
             "*"
         };
         self.token(written.len(), fits.as_bytes(), meant != "=" && meant != "not");
+    }
+
+    /// Whether a name stands right before this sign.
+    fn assigns(&self) -> bool {
+        self.source[..self.pos].trim_end_matches([' ', '\t']).ends_with(in_word)
+    }
+
+    /// `w -= lr * g`
+    fn compound_assignment(&mut self) {
+        let (sign, span) = (&self.source[self.pos..self.pos + 1], self.span(self.pos, self.pos + 2));
+        let before = self.source[..self.pos].trim_end_matches([' ', '\t']);
+        let name = &before[before.trim_end_matches(in_word).len()..];
+        let rest = &self.source[self.pos + 2..];
+        let end = rest.find(['\n', '\r', ';', '}']).unwrap_or(rest.len());
+        let end = rest[..end].find("//").unwrap_or(end);
+        let value = rest[..end].trim();
+        let looser = if matches!(sign, "+" | "-") { "+-<>=|:" } else { "+-<>=|:*/%" };
+        let value = if value.contains(|c| looser.contains(c)) { format!("({value})") } else { value.to_string() };
+        let text = format!("= {name} {sign} {value}");
+        let message = format!("`{sign}=` is not an operator here");
+        let diagnostic = Diagnostic::error("E0010", span, message, format!("write `{name} {text}`"));
+        let whole = self.span(self.pos, self.pos + 2 + rest[..end].trim_end().len());
+        self.report(diagnostic.fix(format!("write `{name} {text}`"), whole, text));
+        self.token(2, b"=", false);
     }
 
     fn bare_point(&mut self) {
