@@ -136,6 +136,15 @@ fn fmt_writes_shows_and_reads_standard_input() {
     assert_eq!(text(&child.wait_with_output().unwrap().stdout), pretty);
 }
 
+/// One comma would leave the other one missing.
+#[test]
+fn fmt_shows_a_fix_only_where_it_holds() {
+    let folder = folder(&[("two.nn", "const a = f(1 2 3)\n"), ("one.nn", "const a = f(1 2)\n")]);
+    let out = |name: &str| in_folder(&folder, &["fmt", name]);
+    assert!(out("one.nn").contains("help: separate them by a comma"), "{}", out("one.nn"));
+    assert!(out("two.nn").contains("E0010") && !out("two.nn").contains("help: "), "{}", out("two.nn"));
+}
+
 #[test]
 fn s27_what_is_no_source_file_is_refused() {
     let folder = folder(&[]);
@@ -215,6 +224,13 @@ fn lib_prints_a_definition_with_the_comment_above_it() {
     assert!(wrong.status.code() == Some(3) && text(&wrong.stderr).contains("did you mean `dense`?"));
     assert!(text(&run(&["lib"]).stdout).contains(", dense,"));
     assert!(text(&run(&["lib", "csv"]).stdout).contains("csv(path"));
+    let argmax = text(&run(&["lib", "argmax"]).stdout);
+    assert_eq!(
+        argmax,
+        "// built in: a function\n// The place of the greatest element along an axis, as a class.\nargmax(x, axis = -1)\n"
+    );
+    assert!(text(&run(&["lib"]).stdout).contains("\nbuilt in: neg, abs, "));
+    assert!(text(&run(&["lib", "one_hot"]).stdout).ends_with("\none_hot, without arguments\n"));
 }
 
 #[test]
@@ -266,16 +282,13 @@ fn timeless(text: &str) -> String {
 fn run_trains_reports_and_keeps_its_promise() {
     let folder = truth_table("expect train.accuracy >= 100%", "adam(lr = 0.1)");
     let out = in_folder(&folder, &["run", "m.nn"]);
-    assert!(
-        out.starts_with(
-            "exit 0\n----\nt: 4 rows (4 train); x: [2], y: class(2)\nm: m on t; batch 3, seed 0\nepoch 1/40  loss "
-        ),
-        "{out}"
-    );
-    let end = timeless(&out[out.find("part ").unwrap()..]);
-    assert!(end.contains("accuracy") && end.contains("40 epochs, 80 steps in TIME s"), "{end}");
-    assert!(end.contains("1 of 1 promise kept"), "{end}");
-    assert!(in_folder(&folder, &["run", "-q", "m.nn"]) == "exit 0\n----\n");
+    assert!(out.starts_with("exit 0\npart   rows    loss  accuracy\ntrain     4  "), "{out}");
+    let (data, progress) = out.split_once("----\n").unwrap();
+    let begin = "t: 4 rows (4 train); x: [2], y: class(2)\nm: m on t; batch 3, seed 0\nepoch 1/40  loss ";
+    assert!(progress.starts_with(begin), "{progress}");
+    assert!(timeless(progress).contains("40 epochs, 80 steps in TIME s"), "{progress}");
+    assert!(progress.contains("1 of 1 promise kept"), "{progress}");
+    assert_eq!(in_folder(&folder, &["run", "-q", "m.nn"]), format!("{data}----\n"));
 }
 
 #[test]
@@ -309,6 +322,18 @@ fn n1_a_run_that_diverges_is_exit_code_7() {
     let folder = truth_table("", "sgd(lr = 3e38)");
     let out = in_folder(&folder, &["run", "m.nn", "--message-format", "short"]);
     assert!(out.starts_with("exit 7") && out.contains("error[E0701]: the loss is "), "{out}");
+}
+
+#[test]
+fn a_loss_that_grows_is_a_warning_at_the_end() {
+    let file = "data t = csv(\"t.csv\") {\n  x: [1] = column(1)\n  y: [1] = column(2)\n}\n\
+                model m  x: [1] -> [1] { x -> dense(1) }\n\
+                train m on t { loss = mse; optimizer = sgd(lr = 1.05); stop = 40 steps; batch = 2 }\n";
+    let folder = folder(&[("m.nn", file), ("t.csv", "a,b\n1,1\n-1,-1\n")]);
+    let out = in_folder(&folder, &["run", "m.nn", "--message-format", "short"]);
+    assert!(out.starts_with("exit 0") && out.contains("warning[W0701]: the loss grew: "), "{out}");
+    let calm = truth_table("", "sgd(lr = 0.1)");
+    assert!(!in_folder(&calm, &["run", "m.nn"]).contains("W0701"));
 }
 
 #[test]
@@ -431,13 +456,30 @@ fn a_dimension_that_the_data_tells_is_a_symbol_until_the_data_is_read() {
     assert!(wrong.starts_with("exit 2") && wrong.contains("counted: V"), "{wrong}");
 }
 
+/// `class` without a number, or with a name, is what the labels say; the model is held to it.
+#[test]
+fn counted_classes_are_held_to_the_outputs() {
+    for (kind, outputs, exit) in
+        [("class", 2, 0), ("class", 3, 3), ("class", 1, 3), ("class(K)", 3, 3), ("class(K)", 2, 0)]
+    {
+        let text = fs::read_to_string(truth_table("", "adam(lr = 0.1)").path().join("m.nn")).unwrap();
+        let text = text.replace("class(2)", kind).replace("logits[2]", &format!("logits[{outputs}]"));
+        let text = text.replace("dense(2)", &format!("dense({outputs})"));
+        let folder = folder(&[("m.nn", &text), ("t.csv", "a,b,y\n0,0,0\n0,1,1\n1,0,1\n1,1,0\n")]);
+        let out = in_folder(&folder, &["run", "m.nn"]);
+        assert!(out.starts_with(&format!("exit {exit}\n")), "{kind} {outputs}\n{out}");
+        assert!(exit == 0 || out.contains("gets class(2)") && out.contains(&format!("is {outputs} here")), "{out}");
+        assert!(in_folder(&folder, &["check", "m.nn"]).starts_with("exit 0\n"));
+    }
+}
+
 #[test]
 fn what_was_read_is_reported() {
     let folder = folder(&[("m.nn", CHARACTERS), ("t.txt", &"abcabd".repeat(20))]);
     let read = "t: 28 rows (14 train, 14 valid); tokens: token(4)[4], next: token(4)\n";
     assert_eq!(in_folder(&folder, &["check", "--data", "m.nn"]), format!("exit 0\n{read}----\n"));
     let run = in_folder(&folder, &["run", "m.nn"]);
-    assert!(run.starts_with(&format!("exit 0\n----\n{read}m: m on t; batch 32")), "{run}");
+    assert!(run.contains(&format!("----\n{read}m: m on t; batch 32")), "{run}");
     assert!(in_folder(&folder, &["summary", "m.nn"]).contains("dense(V)  [4]"));
     let room = in_folder(&folder, &["run", "m.nn", "--dim", "V=3"]);
     assert!(room.starts_with("exit 4") && room.contains("token(3) has room for 3"), "{room}");

@@ -1,7 +1,7 @@
 //! `nnc run`: check, compile, train, evaluate.
 //!
-//! In: a file. Out: progress and figures; the exit code says whether every `expect` was kept. Invariant: an interrupt ends
-//! the run after its step, a second one at once.
+//! In: a file. Out: the figures of the end on standard output, progress beside it; the exit code says whether every `expect`
+//! was kept. Invariant: an interrupt ends the run after its step, a second one at once.
 
 use super::args::RunArgs;
 use super::output::{Format, Output};
@@ -45,6 +45,7 @@ pub fn run(args: &RunArgs, output: &Output) -> Result<i32, Failure> {
         }
         let missed: Vec<Diagnostic> = outcome.missed.iter().map(|m| m.diagnostic()).collect();
         output.diagnostics(&session.sources, &missed);
+        output.diagnostics(&session.sources, &outcome.warnings);
         code = code.max(i32::from(!missed.is_empty()));
     }
     Ok(code)
@@ -91,7 +92,7 @@ fn report(output: &Output, run: &Prepared, outcome: &Outcome) -> Result<(), Fail
         row.extend(values.iter().map(|v| progress::figure(*v)));
         rows.push(row);
     }
-    output.status(&align(&rows, 1));
+    output.data(&align(&rows, 1))?;
     let kept = run.spec.expects.len() - outcome.missed.len();
     let promises = match run.spec.expects.len() {
         0 => String::new(),

@@ -97,6 +97,7 @@ pub struct Outcome {
     /// For each part that has rows: its name, its rows, its figures with the final weights.
     pub parts: Vec<(&'static str, usize, Vec<f64>)>,
     pub missed: Vec<Missed>,
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// The number of steps after which a count-based stop ends the run; none where only time or a plateau does.
@@ -151,6 +152,8 @@ struct Run<'a> {
     order: Vec<i32>,
     totals: Vec<Sum>,
     out: Vec<Sum>,
+    /// The loss over the first steps.
+    first: Sum,
     /// Per plateau rule the best value yet and the epochs since.
     best: Vec<(f64, u64)>,
 }
@@ -169,8 +172,8 @@ impl<'a> Run<'a> {
         let figures = steps.figures().len();
         let (totals, out) = (vec![Sum::default(); figures], vec![Sum::default(); figures]);
         let best = vec![(f64::NAN, 0); spec.stop.len()];
-        let order = parts.train.clone();
-        Run { steps, spec, parts, interrupted, begun: Instant::now(), at, order, totals, out, best }
+        let (order, first) = (parts.train.clone(), Sum::default());
+        Run { steps, spec, parts, interrupted, begun: Instant::now(), at, order, totals, out, first, best }
     }
 
     /// What ends the run before its next step.
@@ -227,6 +230,9 @@ impl<'a> Run<'a> {
         self.at.loss = self.out[0].mean();
         if !self.at.loss.is_finite() {
             return Err(self.diverged());
+        }
+        if self.at.step <= FIRST_STEPS {
+            self.first.add(self.out[0]);
         }
         self.totals.iter_mut().zip(&self.out).for_each(|(total, new)| total.add(*new));
         Ok(())
@@ -295,8 +301,30 @@ impl<'a> Run<'a> {
             }
         }
         let (epochs, steps, elapsed) = (self.at.epoch, self.at.step, self.begun.elapsed());
-        Ok(Outcome { epochs, steps, ended, elapsed, figures, parts, missed })
+        let warnings = self.grown().into_iter().collect();
+        Ok(Outcome { epochs, steps, ended, elapsed, figures, parts, missed, warnings })
     }
+
+    /// W0701 where the loss of the last epoch is far above that of the first steps.
+    fn grown(&self) -> Option<Diagnostic> {
+        let (first, last) = (self.first.mean(), self.totals[0].mean());
+        if self.at.step <= FIRST_STEPS || first <= 0.0 || last.is_nan() || last <= GROWN * first {
+            return None;
+        }
+        let text = format!("the loss grew: {} in the first steps, {} in the last epoch", rounded(first), rounded(last));
+        let warning = Diagnostic::warning("W0701", self.spec.span, text, "it does not learn");
+        Some(warning.note("a smaller learning rate (`lr`), a `clip`, or `standardize` on the inputs usually helps"))
+    }
+}
+
+/// So many steps say what the loss is without training, whatever one batch holds.
+const FIRST_STEPS: u64 = 10;
+/// Noise between batches stays below this factor.
+const GROWN: f64 = 10.0;
+
+/// Four digits.
+fn rounded(value: f64) -> f64 {
+    format!("{value:.3e}").parse().unwrap_or(value)
 }
 
 fn kept(value: f64, expect: &Expect) -> bool {
