@@ -20,6 +20,7 @@ pub mod contraction;
 pub mod pack;
 pub mod prepack;
 pub mod split;
+pub mod block;
 pub mod schedule;
 pub mod print;
 pub mod parse;

@@ -3,6 +3,7 @@
 //! In: a verified program as `lower` makes it. Out: the same program, faster. Invariant: it recognises shapes of loop nests,
 //! never operators, and moves independent loops only, so no bit changes; nothing depends on the machine or its threads.
 
+use super::block::block;
 use super::contraction::{Contraction, find};
 use super::ir::*;
 use super::nest::{Axis, Nest, stride};
@@ -25,6 +26,8 @@ const PANELS_FROM: u64 = 64;
 const LONG: u64 = 8192;
 
 pub fn schedule(program: &mut Program) {
+    program.kernels.iter_mut().for_each(split);
+    block(program);
     let mut packed = pack::Packed::default();
     let kernels = std::mem::take(&mut program.kernels);
     let written: Vec<BTreeSet<BufferId>> = kernels.iter().map(writes).collect();
@@ -39,7 +42,6 @@ pub fn schedule(program: &mut Program) {
                 packed.forget(&|b| range.clone().any(|k| written[k as usize].contains(&b)));
             }
         }
-        split(&mut kernel);
         match find(program, &kernel) {
             Some(found) => contract(program, &mut kernel, found, &mut packed),
             None => {

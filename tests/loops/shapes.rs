@@ -119,6 +119,18 @@ fn heads() -> Graph {
     b.finish()
 }
 
+/// The slope of a weight that is used at every step of every sequence, and an update with it.
+fn slope() -> Graph {
+    let mut b = Builder::new("slope", &["B"]);
+    let x = input(&mut b, "x", Role::Data, &[B, fixed(128), fixed(40)]);
+    let g = input(&mut b, "g", Role::Data, &[B, fixed(128), fixed(8)]);
+    let w = input(&mut b, "w", Role::Param, &[fixed(8), fixed(40)]);
+    let slope = contract(&mut b, g, x, "bto,btd->od");
+    let next = build::sub(&mut b, w, slope);
+    b.output("w", next, Some(2));
+    b.finish()
+}
+
 /// Two values that change places: neither can be stored in place.
 fn swap() -> Graph {
     let mut b = Builder::new("swap", &[]);
@@ -181,6 +193,23 @@ fn loops_of_a_wide_dense_layer() {
 #[test]
 fn loops_of_joined_heads() {
     insta::assert_snapshot!(print::print(&scheduled(&heads(), false)));
+}
+
+#[test]
+fn loops_of_a_sum_in_blocks() {
+    insta::assert_snapshot!(print::print(&scheduled(&slope(), false)));
+}
+
+#[test]
+fn a_sum_in_blocks_has_the_bits_of_the_whole_sum() {
+    let graph = slope();
+    for batch in [1, 3] {
+        let inputs = nnc::graph::random_inputs(&graph, 1, &[batch]);
+        let [whole, blocks] = [super::run::loops(&graph, false), scheduled(&graph, false)];
+        assert!(whole.repeats.is_empty() && blocks.repeats.len() == 1);
+        let run = |program| super::run::run(&graph, program, &inputs, &[batch]);
+        assert_eq!(run(&whole), run(&blocks));
+    }
 }
 
 #[test]
