@@ -146,7 +146,8 @@ impl Elaborator<'_> {
                     };
                     for part in parts {
                         let Some(n) = free.next() else {
-                            return Err(errors::too_many_settings(self.blame(part.span), &def.name.text, names.len()));
+                            let d = errors::too_many_settings(self.blame(part.span), &def.name.text, names.len());
+                            return Err(if takes_body(def) { errors::body_in_braces(*d, &def.name.text) } else { d });
                         };
                         out.insert(n.to_string(), part);
                     }
@@ -158,6 +159,7 @@ impl Elaborator<'_> {
         };
         if let Some(p) = def.params.iter().find(lacks) {
             let d = errors::missing_setting(self.blame(c.callee.span), &def.name.text, &p.name.text);
+            let d = errors::input_as_setting(d, def);
             return Err(self.with_example(d, def, &p.name.text, c.callee.span, c.args.as_deref()));
         }
         self.check_settings(def, &out).map_err(|d| self.misplaced(d, c))?;

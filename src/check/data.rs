@@ -11,6 +11,16 @@ use super::value::{Kind, Val, ValKind, is_word};
 use crate::base::{Extent, Span};
 use crate::syntax::ast::{Call, Expr, ExprKind, Ident, Stmt, StmtKind, Target, TypeExpr, UnaryOp, Unit};
 
+/// What `stratify`, written at `span`, names is a field of classes.
+fn classes_of_split(split: &SplitSpec, fields: &[FieldSpec], span: Span) -> Res<()> {
+    let classes = fields.iter().filter(|f| matches!(f.kind, FieldKind::Class(_)));
+    let classes: Vec<&str> = classes.map(|f| f.name.as_str()).collect();
+    match &split.stratify {
+        Some(field) if !classes.contains(&field.as_str()) => Err(errors::no_such_classes(span, field, &classes)),
+        _ => Ok(()),
+    }
+}
+
 /// A number that the data tells.
 fn new_symbol(name: String, symbols: &mut Vec<String>) -> Extent {
     symbols.push(name);
@@ -91,14 +101,7 @@ impl Elaborator<'_> {
                 "x: [4] = columns(1..4)",
             ));
         }
-        if let Some(field) = &split.stratify
-            && !fields.iter().any(|f| f.name == *field && matches!(f.kind, FieldKind::Class(_)))
-        {
-            let classes = fields.iter().filter(|f| matches!(f.kind, FieldKind::Class(_)));
-            let classes: Vec<&str> = classes.map(|f| f.name.as_str()).collect();
-            let at = stratify.unwrap_or(split.span);
-            return Err(errors::no_such_classes(at, field, &classes));
-        }
+        classes_of_split(&split, &fields, stratify.unwrap_or(split.span))?;
         if split.train == Part::None {
             split.train = Part::Share(1.0);
         }

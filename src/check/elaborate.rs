@@ -304,6 +304,7 @@ impl<'a> Elaborator<'a> {
                 }
                 None => {
                     let d = errors::missing_setting(self.blame(span), &def.name.text, &p.name.text);
+                    let d = errors::input_as_setting(d, def);
                     return Err(self.with_example(d, def, &p.name.text, span, None));
                 }
             }
@@ -338,7 +339,7 @@ impl<'a> Elaborator<'a> {
 
     /// The value of the last statement that has one.
     pub fn statements(&mut self, body: &[Stmt]) -> Res<Option<Val>> {
-        let mut last = None;
+        let (mut last, mut written) = (None, None);
         let training = self.train && (self.random || !self.items.draws(body));
         for stmt in body {
             match &stmt.kind {
@@ -346,6 +347,7 @@ impl<'a> Elaborator<'a> {
                     let v = self.eval(e)?;
                     // An `if` that only binds names has no value.
                     if !matches!(&v.kind, ValKind::List(items) if items.is_empty()) {
+                        self.warn_of_dropped(written.replace(e.span));
                         last = Some(v);
                     }
                 }
@@ -375,6 +377,15 @@ impl<'a> Elaborator<'a> {
             }
         }
         Ok(last)
+    }
+
+    /// W0201 for the value of a statement before the last.
+    fn warn_of_dropped(&mut self, span: Option<Span>) {
+        let Some(span) = span.filter(|s| !self.items.is_library(*s)) else { return };
+        let warning = errors::dropped(span);
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
     }
 
     /// `{groups}` in a message becomes the number of that name.

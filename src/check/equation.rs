@@ -139,7 +139,12 @@ impl Elaborator<'_> {
         let found = self.frame().labels.iter().find(|(l, _)| *l == label).cloned();
         match found {
             Some(found) => Ok(found),
-            None => Err(errors::undefined(self.blame(span), n, &[])),
+            None => {
+                let d = errors::undefined(self.blame(span), n, &[]);
+                let how =
+                    format!("the index `{n}` stands on the left alone: give it to a tensor on the right, or `{n} < 3`");
+                Err(Box::new((*d).note(how)))
+            }
         }
     }
 }

@@ -3,11 +3,12 @@
 //! In: the place and the facts. Out: a diagnostic. Invariant: a code is made in one function only, or in functions that
 //! tell variants of the same mistake.
 
+use super::expr::WORDS;
 use super::library::{also_setting, helps};
-use super::value::Val;
+use super::value::{Val, ValKind};
 use crate::base::names::nearest;
-use crate::base::{Diagnostic, Span};
-use crate::syntax::ast::{Expr, ExprKind, Ident};
+use crate::base::{Diagnostic, Edit, Fix, Span};
+use crate::syntax::ast::{Arg, Call, Def, Expr, ExprKind, Ident};
 
 mod data;
 mod shapes;
@@ -53,7 +54,8 @@ pub fn unknown_setting(span: Span, name: &str, owner: &str, candidates: &[&str])
     let list = candidates.iter().map(|c| format!("`{c}`")).collect::<Vec<_>>().join(", ");
     let note =
         if candidates.is_empty() { format!("`{owner}` takes no settings") } else { format!("`{owner}` takes {list}") };
-    let d = (*d).note(note);
+    let d = helped((*d).note(note), &format!("E0102 {name}"));
+    let d = *d;
     match also_setting(name, candidates) {
         Some("_") => Box::new(d),
         Some(setting) => Box::new(d.fix(format!("here it is `{setting}`"), span, setting)),
@@ -79,8 +81,17 @@ pub fn no_body(span: Span, owner: &str) -> Boxed {
 }
 
 pub fn too_many_settings(span: Span, owner: &str, most: usize) -> Boxed {
-    let plural = if most == 1 { "value" } else { "values" };
-    error("E0102", span, format!("`{owner}` takes at most {most} {plural} in parentheses"), "one too many".into())
+    let text = match most {
+        0 => format!("`{owner}` takes no settings"),
+        1 => format!("`{owner}` takes at most 1 value in parentheses"),
+        _ => format!("`{owner}` takes at most {most} values in parentheses"),
+    };
+    error("E0102", span, text, "one too many".into())
+}
+
+/// `repeat(3, dense(6))`
+pub fn body_in_braces(d: Diagnostic, owner: &str) -> Boxed {
+    Box::new(d.note(format!("its body stands in braces: `{owner}(…) {{ … }}`")))
 }
 
 pub fn duplicate(first: Span, second: Span, what: &str, name: &str) -> Boxed {
@@ -103,6 +114,20 @@ pub fn piece_without_length(span: Span, name: &str, last: bool) -> Boxed {
     Box::new((*d).note(format!("a piece runs for a number of steps or epochs: `{name}(0 .. 0.1, 200 steps)`")))
 }
 
+/// `ramp(0 .. 0.1, 100)`: the last number was meant as the length of the piece.
+pub fn length_of_what(d: Boxed, call: &Call) -> Boxed {
+    match call.args.as_deref() {
+        Some([.., Arg { name: None, value: Expr { kind: ExprKind::Number { value, unit: None, .. }, span } }])
+            if d.code == "E0102" && d.span() == Some(*span) =>
+        {
+            let text = format!("{value} steps");
+            let d = (*d).note("a length has a unit");
+            Box::new(d.fix(format!("write `{text}`"), *span, text))
+        }
+        _ => d,
+    }
+}
+
 /// What is named a second time gets a name of its own: nothing that was written is lost.
 pub fn duplicate_name(first: Span, second: Span, what: &str, name: &str) -> Boxed {
     let other = format!("{name}2");
@@ -120,6 +145,51 @@ pub fn missing_setting(span: Span, owner: &str, name: &str) -> Boxed {
     }
     let d = error("E0104", span, format!("`{owner}` needs `{name}`"), format!("`{name}` is not given"));
     Box::new((*d).note(format!("write `{owner}({name} = …)`")))
+}
+
+/// A definition whose input stands in the parentheses of its settings.
+pub fn input_as_setting(d: Boxed, def: &Def) -> Boxed {
+    let [only] = def.params.as_slice() else { return d };
+    if !def.inputs.is_empty() || only.default.is_some() {
+        return d;
+    }
+    let (name, input) = (&def.name, &only.name);
+    let text =
+        format!("parentheses hold settings; an input stands behind them: `{}  {} {{ … }}`", name.text, input.text);
+    let d = Diagnostic { notes: vec![text], ..*d }.label(input.span, "a setting");
+    let all = Span { start: name.span.end, end: input.span.end + 1, ..name.span };
+    Box::new(d.fix(format!("make `{}` an input", input.text), all, format!("  {}", input.text)))
+}
+
+/// A definition that a bare loss or metric cannot feed.
+pub fn not_two_inputs(span: Span, owner: &str, names: &[&str]) -> Boxed {
+    let n = names.len();
+    let text = format!("`{owner}` has {n} input{}, a loss or metric gets two", if n == 1 { "" } else { "s" });
+    let d = error("E0104", span, text, "which tensors?".into());
+    Box::new((*d).note(format!("name what it takes: `{owner}({})`", names.join(", "))))
+}
+
+/// `x > dense(8) > relu`: each of these signs was meant as an arrow.
+pub fn arrows(d: Diagnostic, signs: Vec<Span>) -> Boxed {
+    let notes = vec!["an arrow moves a tensor into a layer: `->`".to_string()];
+    let edits = signs.into_iter().map(|span| Edit { span, text: "->".to_string() }).collect();
+    Box::new(Diagnostic { notes, fixes: vec![Fix { message: "write `->`".to_string(), edits }], ..d })
+}
+
+/// A layer in arithmetic.
+pub fn not_applied(d: Boxed, found: &Val) -> Boxed {
+    match &found.kind {
+        ValKind::Func(_) => {
+            Box::new((*d).note("a layer gets its input along an arrow, in parentheses: `y + (x -> …)`"))
+        }
+        _ => d,
+    }
+}
+
+/// A statement whose value nothing takes, since a later one gives the result.
+pub fn dropped(span: Span) -> Diagnostic {
+    let d = Diagnostic::warning("W0201", span, "nothing uses this value: a later one is the result", "not used");
+    d.note("go on with `->`, or give it a name: `h = …`")
 }
 
 /// Something other than a setting is missing; `form` is how it is written.
@@ -166,6 +236,9 @@ pub fn clips_how(d: Boxed, clip: &Expr) -> Boxed {
 
 pub fn number_as_string(span: Span, text: &str) -> Boxed {
     let d = wrong_type_words(span, "a number", &format!("the string \"{text}\""));
+    if WORDS.contains(&text) {
+        return Box::new((*d).fix(format!("a word stands without quotes: `{text}`"), span, text));
+    }
     if text.parse::<f64>().is_ok() { Box::new((*d).fix("write the number without quotes", span, text)) } else { d }
 }
 

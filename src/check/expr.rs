@@ -134,11 +134,15 @@ impl Elaborator<'_> {
 
     fn binary(&mut self, first: &Expr, rest: &[(BinaryOp, Span, Expr)], span: Span) -> Res<Val> {
         let mut v = self.eval(first)?;
-        for (op, at, e) in rest {
+        for (op, _, e) in rest {
             let w = self.eval(e)?;
-            let arrow = matches!(op, BinaryOp::Gt | BinaryOp::Sub) && matches!(w.kind, ValKind::Func(_));
+            let arrow = matches!(op, BinaryOp::Gt | BinaryOp::Sub | BinaryOp::Alternative)
+                && matches!(w.kind, ValKind::Func(_));
             v = self.operator(*op, v, w, span).map_err(|d| match arrow {
-                true => Box::new((*d).fix("an arrow moves a tensor into a layer: write `->`", *at, "->")),
+                true => {
+                    let same = rest.iter().filter(|(o, ..)| o == op);
+                    errors::arrows(*d, same.map(|(_, at, _)| *at).collect())
+                }
                 false => d,
             })?;
         }

@@ -6,7 +6,7 @@
 use super::elaborate::{Elaborator, Res, Weight};
 use super::errors;
 use super::program::Run;
-use super::spec::{DataSpec, Kind as FieldKind};
+use super::spec::{DataSpec, Expect, Kind as FieldKind};
 use super::value::{Axis, Func, Kind, Label, Tensor, Val, ValKind};
 use crate::base::{DType, Span, Type};
 use crate::graph::Role;
@@ -166,7 +166,13 @@ impl Elaborator<'_> {
         self.reduce_losses = true;
         self.fraction = None;
         let span = run.loss.span;
-        let v = self.loss_expression(&run.loss, context)?;
+        let v = self.loss_expression(&run.loss, context).map_err(|d| match d.code {
+            "E0106" => {
+                let known: Vec<String> = context.fields.keys().map(|f| format!("`{f}`")).collect();
+                Box::new((*d).note(format!("a loss knows `output`, `weights`, and the fields {}", known.join(", "))))
+            }
+            _ => d,
+        })?;
         let ValKind::Tensor(loss) = &v.kind else {
             return Err(self.unquoted(errors::wrong_type(self.blame(span), "a loss", &v), &v));
         };
@@ -185,7 +191,8 @@ impl Elaborator<'_> {
         self.reduce_losses = false;
         let mut metrics = Vec::new();
         for (name, e) in &run.metrics {
-            let (sum, weight) = self.metric(e, context)?;
+            let beyond = run.spec.expects.iter().find(|x| x.metric == *name && !(0.0..=1.0).contains(&x.value));
+            let (sum, weight) = self.metric(e, context, beyond)?;
             metrics.push(MetricParts { name: name.clone(), sum, weight });
         }
         Ok((loss.value, sum.value, weight.value, metrics))
@@ -240,9 +247,7 @@ impl Elaborator<'_> {
     fn loss_inputs(&mut self, def: &Rc<Def>, span: Span, context: &LossContext<'_>) -> Res<Vec<Val>> {
         if def.inputs.len() != 2 {
             let names: Vec<&str> = def.inputs.iter().filter_map(|p| p.name.as_ref()).map(|n| n.text.as_str()).collect();
-            let form = format!("{}({})", def.name.text, names.join(", "));
-            let what = format!("its inputs, of which there are {} and not two", names.len());
-            return Err(errors::lacks(self.blame(span), &def.name.text, &what, &form));
+            return Err(errors::not_two_inputs(self.blame(span), &def.name.text, &names));
         }
         let output = match context.outputs {
             [(_, t, made)] => Val::tensor(t.clone(), *made),
@@ -261,7 +266,8 @@ impl Elaborator<'_> {
         Ok(vec![output, target])
     }
 
-    fn metric(&mut self, e: &Expr, context: &LossContext<'_>) -> Res<(Value, Value)> {
+    /// `beyond` is a promise about it that no share can keep.
+    fn metric(&mut self, e: &Expr, context: &LossContext<'_>, beyond: Option<&Expect>) -> Res<(Value, Value)> {
         self.fraction = None;
         let v = match self.eval(e)? {
             Val { kind: ValKind::Func(f), .. } => {
@@ -274,6 +280,9 @@ impl Elaborator<'_> {
             v => v,
         };
         let ValKind::Tensor(t) = &v.kind else { return Err(errors::wrong_type(self.blame(e.span), "a metric", &v)) };
+        if let Some(promise) = beyond.filter(|_| self.dtype(t) == DType::Bool) {
+            return Err(errors::beyond_a_share(promise.span, &promise.metric, promise.value));
+        }
         let (sum, weight) = match self.fraction.take() {
             Some(f) => f,
             None => self.fraction_of(t, None, e.span)?,
@@ -348,7 +357,7 @@ impl Elaborator<'_> {
         let t = match (&v.kind, v.as_number()) {
             (ValKind::Tensor(t), _) => t.clone(),
             (_, Some(n)) => Tensor { value: self.constant(n, DType::F32, span)?, axes: vec![], kind: Kind::Real },
-            _ => return Err(errors::wrong_type(self.blame(init.span), "a first value", &v)),
+            _ => return Err(errors::wrong_type(self.blame(init.span), "a number or an `init` as first value", &v)),
         };
         let axes: Vec<Axis> = shape.iter().map(|e| Axis::new(*e)).collect();
         self.arrange(&t, &axes, span)

@@ -12,6 +12,8 @@ use crate::syntax::ast::{BinaryOp, Def, DefKind, Expr, ExprKind, Port, Stmt, Stm
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+const KINDS: [&str; 10] = ["real", "image", "filter", "logits", "logprob", "prob", "mask", "int", "class", "token"];
+
 /// Names of axes outside a definition by their names inside it.
 pub type Outer = BTreeMap<String, Option<String>>;
 
@@ -19,9 +21,7 @@ impl Elaborator<'_> {
     pub fn bind_ports(&mut self, def: &Rc<Def>, inputs: Vec<Val>, span: Span) -> Res<Outer> {
         let mut outer = Outer::new();
         if inputs.len() != def.inputs.len() && !(def.inputs.is_empty() && inputs.len() == 1) {
-            let (want, have) = (def.inputs.len(), inputs.len());
-            let message = format!("`{}` takes {want} inputs, gets {have}", def.name.text);
-            return Err(errors::ill_shaped(self.blame(span), &message));
+            return Err(errors::inputs_differ(self.blame(span), def, inputs.len()));
         }
         if def.inputs.is_empty() {
             self.frame().input = inputs.into_iter().next();
@@ -71,6 +71,12 @@ impl Elaborator<'_> {
     pub fn kind_of(&mut self, ty: &TypeExpr) -> Res<Option<Kind>> {
         let Some(word) = &ty.kind else { return Ok(None) };
         let mut count = None;
+        if let ([first, .., last] | [first @ last], false) =
+            (ty.args.as_slice(), matches!(word.text.as_str(), "class" | "token"))
+            && KINDS.contains(&word.text.as_str())
+        {
+            return Err(errors::sizes_in_parentheses(&word.text, self.blame(first.span.to(last.span))));
+        }
         if let Some(arg) = ty.args.first() {
             let known = !matches!(&arg.kind, ExprKind::Name(n) if self.lookup(n).is_none());
             if known && !matches!(arg.kind, ExprKind::Wildcard) {
@@ -87,8 +93,8 @@ impl Elaborator<'_> {
             "class" => Kind::Class(count),
             "token" => Kind::Token(count),
             other => {
-                let known = ["real", "image", "filter", "logits", "logprob", "prob", "mask", "int", "class", "token"];
-                return Err(errors::undefined(self.blame(word.span), other, &known));
+                let d = errors::undefined(self.blame(word.span), other, &KINDS);
+                return Err(Box::new((*d).note(format!("the kinds are {}", KINDS.join(", ")))));
             }
         }))
     }
@@ -305,7 +311,7 @@ impl Elaborator<'_> {
                 let fix = promised_size(dims, t, &def.body);
                 self.unify(dims, t, &def.name.text, (at, at), &mut inner).map_err(|d| match fix {
                     Some((place, wanted)) => Box::new((*d).fix(format!("write `{wanted}`"), place, wanted.to_string())),
-                    None => d,
+                    None => errors::before_the_last(d, at),
                 })?;
             }
         }

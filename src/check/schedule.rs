@@ -51,7 +51,7 @@ impl Elaborator<'_> {
         let mut out = Vec::new();
         for piece in pieces(e) {
             let v = match self.without_length(piece)?.0 {
-                Some(c) => self.call(&c, piece.span, true)?,
+                Some(c) => self.call(&c, piece.span, true).map_err(|d| errors::length_of_what(d, &c))?,
                 None => self.eval(piece)?,
             };
             let ValKind::Func(f) = &v.kind else {
@@ -84,7 +84,7 @@ impl Elaborator<'_> {
         };
         let end = self.elementwise("add", &[start.clone(), length.clone()], e.span)?;
         let v = match call {
-            Some(c) => self.call(&c, e.span, true)?,
+            Some(c) => self.call(&c, e.span, true).map_err(|d| errors::length_of_what(d, &c))?,
             None => self.eval(e)?,
         };
         let ValKind::Func(f) = &v.kind else {

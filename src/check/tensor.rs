@@ -150,7 +150,10 @@ impl Elaborator<'_> {
             values.push(match (&a.kind, a.as_number()) {
                 (ValKind::Scalar(v), _) => *v,
                 (_, Some(n)) => self.constant(n, DType::F64, span)?,
-                _ => return Err(errors::wrong_type(self.blame(span), "a number or a tensor", a)),
+                _ => {
+                    let d = errors::wrong_type(self.blame(span), "a number or a tensor", a);
+                    return Err(errors::not_applied(d, a));
+                }
             });
         }
         let value = self.emit(op, Attrs::default(), &values, span)?;
@@ -200,7 +203,10 @@ impl Elaborator<'_> {
             _ => match arg.as_number() {
                 Some(n) if integer && n.fract() == 0.0 => Ok(bare(self.constant(n, DType::I32, span)?, Kind::Int)),
                 Some(n) => Ok(bare(self.constant(n, DType::F32, span)?, Kind::Real)),
-                None => Err(errors::wrong_type(self.blame(span), "a number or a tensor", arg)),
+                None => {
+                    let d = errors::wrong_type(self.blame(span), "a number or a tensor", arg);
+                    Err(errors::not_applied(d, arg))
+                }
             },
         }
     }

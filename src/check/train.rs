@@ -199,6 +199,7 @@ impl Elaborator<'_> {
             return Err(errors::lacks(span, "plateau", what, "plateau(valid.loss, 5 epochs)"));
         };
         let (part, metric) = self.part_metric(&what.value)?;
+        let metric = metric.text;
         match &long.value.kind {
             ExprKind::Number { value, unit: Some(Unit::Epochs), .. } => {
                 let falls = metric == "loss" || self.items.defs.get(&metric).is_some_and(|d| d.kind == DefKind::Loss);
@@ -217,14 +218,14 @@ impl Elaborator<'_> {
     }
 
     /// `test.accuracy`
-    fn part_metric(&mut self, e: &Expr) -> Res<(String, String)> {
+    fn part_metric(&mut self, e: &Expr) -> Res<(String, Ident)> {
         if let ExprKind::Field(base, metric) = &e.kind
             && let ExprKind::Name(part) = &base.kind
         {
             if !PARTS.contains(&part.as_str()) {
                 return Err(errors::undefined(base.span, part, &PARTS));
             }
-            return Ok((part.clone(), metric.text.clone()));
+            return Ok((part.clone(), metric.clone()));
         }
         let d = errors::wrong_type_words(e.span, "a metric of a part, such as `test.loss`", "something else");
         let ExprKind::Name(name) = &e.kind else { return Err(d) };
@@ -238,6 +239,10 @@ impl Elaborator<'_> {
             return Err(errors::wrong_type_words(e.span, "a comparison such as `test.loss < 0.1`", "something else"));
         };
         let (part, metric) = self.part_metric(left)?;
+        if metric.text != "loss" {
+            self.check_metric(&Expr { kind: ExprKind::Name(metric.text.clone()), span: metric.span })?;
+        }
+        let metric = metric.text;
         let [(op, sign, right)] = rest.as_slice() else {
             return Err(errors::wrong_type_words(e.span, "one comparison", "several"));
         };

@@ -208,6 +208,9 @@ impl Place<'_> {
                 return Some(self.error(message, "choose another name"));
             }
         }
+        if let Some(diagnostic) = self.of_another_language(before, found) {
+            return Some(diagnostic);
+        }
         let percent = before.text == "%" && self.next >= 2 && self.all[self.next - 2].is_number();
         if percent && found.is_none_or(|f| matches!(f.text, "," | ")" | "]")) {
             let number = self.all[self.next - 2];
@@ -230,6 +233,29 @@ impl Place<'_> {
             return Some(Diagnostic::error("E0010", self.span(before), message, label));
         }
         None
+    }
+
+    /// `return x`, `let h = …`, `if x > 0 { … }`, `x: 6`
+    fn of_another_language(&self, before: Token<'_>, found: Option<Token<'_>>) -> Option<Diagnostic> {
+        let found = found?;
+        if matches!(self.mistake, Mistake::Def(_)) && matches!(before.text, ":" | "->") && found.is_number() {
+            let d = self.error(format!("`{}` is no shape", found.text), "a shape stands in brackets");
+            let text = format!("[{}]", found.text);
+            return Some(d.fix(format!("write `{text}`"), self.span(found), text));
+        }
+        let first = self.mistake == Mistake::Statement && (found.is_word() || found.text == "(");
+        let (what, why) = match before.text {
+            "return" if first => ("return", "the value that ends a body is its result"),
+            "let" | "var" | "auto" if first => (before.text, "a name gets its value with `=` alone"),
+            "if" if first && found.text != "(" => {
+                let d = self.error("the condition of an `if` stands in parentheses".to_string(), "`(` is missing here");
+                return Some(d.note("it is written like `if(k > 1) { … } else { … }`"));
+            }
+            _ => return None,
+        };
+        let gone = Span { end: self.span(found).start, ..self.span(before) };
+        let d = Diagnostic::error("E0010", self.span(before), format!("there is no `{what}`"), why);
+        Some(d.fix("leave it out", gone, ""))
     }
 
     fn wants_name(&self, before: Token<'_>) -> bool {
@@ -304,7 +330,9 @@ impl Place<'_> {
             Some(t) if t.is_word() || t.is_number() || t.text.starts_with('"') => {
                 diagnostic.fix("separate them by a comma", self.span(before).after(), ",")
             }
-            Some(Token { text: ":", .. }) => diagnostic.fix("a value is given with `=`", self.here(), " ="),
+            Some(Token { text: ":", .. }) => {
+                diagnostic.note("a value is given with `=`").fix("write `=`", self.here(), " =")
+            }
             _ => diagnostic,
         }
     }

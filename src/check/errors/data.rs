@@ -85,6 +85,13 @@ pub fn no_field_kind(word: Span, kind: &Kind, shaped: bool) -> Boxed {
     Box::new(if shaped { (*d).fix("leave the kind out", word, "") } else { *d })
 }
 
+/// `expect test.accuracy >= 90`
+pub fn beyond_a_share(span: Span, metric: &str, value: f64) -> Boxed {
+    let text = format!("`{metric}` is a share, from 0 to 1, and {value} is beyond it");
+    let d = error("E0109", span, text, "from 0 to 1".into());
+    Box::new(if (1.0..=100.0).contains(&value) { (*d).note(format!("write `{value}%`")) } else { *d })
+}
+
 /// A metric of a part that the split does not make.
 pub fn no_part(span: Span, part: &str, metric: &str) -> Boxed {
     let text = format!("`{part}.{metric}` is asked for, but the data has no `{part}` part");

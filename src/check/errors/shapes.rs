@@ -8,6 +8,7 @@ use crate::check::library::helps;
 use crate::check::trace::Size;
 use crate::check::value::{Axis, Kind, Label, Tensor, describe_axes, describe_extents};
 use crate::check::window::Window;
+use crate::syntax::ast::{Def, DefKind};
 
 pub fn ill_shaped(span: Span, why: &str) -> Boxed {
     error("E0301", span, why.to_string(), "the shapes do not fit here".into())
@@ -27,6 +28,7 @@ pub fn rank_differs(span: Span, owner: &str, wanted: &str, found: &Tensor) -> Bo
             let d = (*d).note(format!("`{layer}` makes {shape} into [{n}]"));
             Box::new(d.fix(format!("put `{layer}` before it: {shape} becomes [{n}]"), start, format!("{layer} -> ")))
         }
+        _ if matches!(found.kind, Kind::Token(_)) => helped(*d, "E0311 tokens"),
         _ => d,
     }
 }
@@ -58,6 +60,38 @@ pub fn value_differs(span: Span, kept: &str, found: &Tensor) -> Boxed {
     Box::new((*d).note("a weight and a state keep their shapes"))
 }
 
+/// A result with too many axes: what joins them stands before the last layer, whose arrow `at` begins with.
+pub fn before_the_last(d: Boxed, at: Span) -> Boxed {
+    let Some(layer) = helps("E0302").next().filter(|_| d.code == "E0302") else { return d };
+    let first = Span { end: at.start, ..at };
+    let notes = vec![format!("`{layer}` before the last layer makes one axis of all")];
+    let d = Diagnostic { notes, fixes: vec![], ..*d };
+    Box::new(d.fix(format!("put `{layer}` before it"), first, format!("-> {layer} ")))
+}
+
+/// `logits(3)`
+pub fn sizes_in_parentheses(kind: &str, sizes: Span) -> Boxed {
+    let d = error("E0302", sizes, format!("the axes of `{kind}` stand in brackets"), "in parentheses here".into());
+    let at = |start: u32, text: &str| Edit { span: Span { start, end: start + 1, ..sizes }, text: text.to_string() };
+    let edits = vec![at(sizes.start - 1, "["), at(sizes.end, "]")];
+    let d = (*d).note("parentheses hold the number of classes or tokens: `class(3)`, `token(50)`");
+    Box::new(Diagnostic { fixes: vec![Fix { message: format!("write `{kind}[…]`"), edits }], ..d })
+}
+
+/// Another number of inputs than a definition has.
+pub fn inputs_differ(span: Span, def: &Def, found: usize) -> Boxed {
+    let names = def.inputs.iter().filter_map(|p| p.name.as_ref()).map(|n| format!("`{}`", n.text));
+    let (names, name) = (names.collect::<Vec<_>>().join(", "), &def.name.text);
+    let plural = if def.inputs.len() == 1 { "input" } else { "inputs" };
+    let text = format!("`{name}` takes {} {plural}, {names}, gets {found}", def.inputs.len());
+    let d = error("E0301", span, text, format!("gets {found}"));
+    Box::new(match (def.inputs.len(), &def.kind) {
+        (1, _) => (*d).note(format!("several tensors as one stand in brackets: `{name}([a, b])`")),
+        (2, DefKind::Loss) => (*d).note("without parentheses, a loss gets the output and the target"),
+        _ => *d,
+    })
+}
+
 /// What a scan carries changes its shape from step to step.
 pub fn carried_differs(span: Span, name: &str, wanted: &str, found: &str) -> Boxed {
     let text = format!("the scan carries `{name}` as {wanted}, but this is {found}");
@@ -86,7 +120,8 @@ pub fn batch_written(d: Diagnostic, batch: Span, next: Span) -> Boxed {
 }
 
 pub fn bad_extent(span: Span, value: f64) -> Boxed {
-    error("E0303", span, format!("a dimension cannot be {value}"), "must be a whole number from 1".into())
+    let d = error("E0303", span, format!("a dimension cannot be {value}"), "must be a whole number from 1".into());
+    Box::new(if value == -1.0 { (*d).fix("what is worked out is `_`", span, "_") } else { *d })
 }
 
 pub fn too_large(span: Span, extents: &[Extent]) -> Boxed {
@@ -272,7 +307,8 @@ pub fn counts_with_indices(span: Span, owner: &str, found: &Kind, from: Span, wh
 pub fn mixed_types(span: Span, tensors: &[Tensor]) -> Boxed {
     let kinds = tensors.iter().map(|t| t.kind.to_string()).collect::<Vec<_>>().join(" and ");
     let d = error("E0311", span, format!("{kinds} do not mix in arithmetic"), "numbers and indices meet here".into());
-    Box::new((*d).note("write `real(x)` to turn indices into numbers"))
+    let d = (*d).note("write `real(x)` to turn indices into numbers");
+    if tensors.iter().any(|t| matches!(t.kind, Kind::Token(_))) { helped(d, "E0311 tokens") } else { Box::new(d) }
 }
 
 pub fn not_differentiable(span: Span, op: &str) -> Boxed {

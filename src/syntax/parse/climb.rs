@@ -284,6 +284,11 @@ impl Reader<'_> {
                 Call { axes: Some(axes), ..named(text, name.span) }
             }
             (ExprKind::Call(call), Rule::body) if call.body.is_none() => *call,
+            (ExprKind::Call(call), Rule::args) if call.body.is_none() => {
+                let message = format!("`{}(…)` is not called again", call.callee.text);
+                let d = error(suffix, message, "an input comes along an arrow");
+                return Err(Box::new((*d).note(format!("write `x -> {}(…)`", call.callee.text))));
+            }
             (ExprKind::Call(call), Rule::otherwise)
                 if call.callee.text == "if" && call.body.is_some() && call.otherwise.is_none() =>
             {
