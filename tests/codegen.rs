@@ -5,4 +5,4 @@ mod intrinsics;
 mod nests;
 mod operators;
 mod programs;
-mod run;
+pub mod run;

@@ -2,4 +2,5 @@
 
 mod gradients;
 mod padding;
+mod scans;
 mod walls;

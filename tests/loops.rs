@@ -1,6 +1,6 @@
 //! From graphs to loops: the loops mean what the graph means.
 
 pub mod generated;
-mod run;
+pub mod run;
 mod shapes;
 mod table;

@@ -218,6 +218,19 @@ impl Elaborator<'_> {
         Ok(Some(Val::tensor(self.row_of(&t, place, number), span)))
     }
 
+    /// The part that belongs to the steps around, of a value with an axis for each of them in front.
+    pub fn part_of_step(&mut self, mut t: Tensor) -> Tensor {
+        for number in 0..self.steps.len() {
+            t = self.row_of(&t, 0, number);
+        }
+        t
+    }
+
+    /// The extents of the scans around, outermost first.
+    pub fn steps_around(&self) -> Vec<Extent> {
+        self.steps.iter().map(|s| s.extent).collect()
+    }
+
     /// The value that stands for the row of a step.
     fn row_of(&mut self, t: &Tensor, place: usize, number: usize) -> Tensor {
         let mut axes = t.axes.clone();
@@ -277,6 +290,13 @@ impl Elaborator<'_> {
         }
         for weight in self.weights.values_mut() {
             weight.tensor.value = split.outside(weight.tensor.value);
+        }
+        // A step of a scan around this one may have been read for the first time in here.
+        for around in &mut self.steps {
+            for (value, _, row) in &mut around.rows {
+                (*value, *row) = (split.outside(*value), split.outside(*row));
+            }
+            around.lengths.iter_mut().for_each(|length| *length = split.outside(*length));
         }
         let mut args: Vec<Value> = carried.iter().map(|c| c.first).collect();
         for &(value, place, _) in &steps.rows {

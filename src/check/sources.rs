@@ -19,12 +19,14 @@ impl Elaborator<'_> {
         ["seed", "counter"].map(|n| self.input(n, Role::Scalar, ty.clone(), span))
     }
 
-    /// Uniform numbers in [0, 1), one for each element of x, new ones each step.
+    /// Uniform numbers in [0, 1), one for each element of x, new ones each step, also of the scans around.
     pub(super) fn random(&mut self, args: Args, span: Span) -> Res<Val> {
         let [x] = self.positional("random", &args, span)?;
         let t = self.expect_tensor(&x)?;
-        let value = self.random_tensor(&extents(&t.axes), span)?;
-        Ok(Val::tensor(Tensor { value, axes: t.axes, kind: Kind::Real }, span))
+        let axes: Vec<Axis> = self.steps_around().into_iter().map(Axis::new).chain(t.axes).collect();
+        let value = self.random_tensor(&extents(&axes), span)?;
+        let own = self.part_of_step(Tensor { value, axes, kind: Kind::Real });
+        Ok(Val::tensor(own, span))
     }
 
     fn random_tensor(&mut self, shape: &[Extent], span: Span) -> Res<Value> {

@@ -75,10 +75,10 @@ fn file(inputs: &str, body: &str) -> String {
 }
 
 /// The loss alone, the loss with its gradients, and what they are by.
-type Graphs = (Graph, Graph, Vec<String>);
+pub type Graphs = (Graph, Graph, Vec<String>);
 
 /// The model's output summed, and its gradients by real fields and weights, named by their inputs.
-fn graph_of(text: &str) -> Result<Graphs, String> {
+pub fn graph_of(text: &str) -> Result<Graphs, String> {
     let nowhere = |path: &str| Err(nnc::base::Diagnostic::plain("E0601", format!("no file {path}")));
     let a = Library::load().analyse("example.nn", text, &nowhere);
     if a.has_errors() {
@@ -135,7 +135,7 @@ fn inputs_of(graph: &Graph, seed: &mut u64) -> BTreeMap<String, ArrayD<f64>> {
 }
 
 /// The first element whose gradient is not the slope.
-fn difference(forward: &Graph, graph: &Graph, names: &[String], seed: &mut u64) -> Option<String> {
+pub fn difference(forward: &Graph, graph: &Graph, names: &[String], seed: &mut u64) -> Option<String> {
     let mut inputs = inputs_of(graph, seed);
     let place = |name: &str| graph.outputs.iter().position(|o| o.name == name).expect("an output");
     let results = graph::eval(graph, &inputs, &[BATCH; 2]).expect("it runs");
