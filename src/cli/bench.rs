@@ -6,6 +6,7 @@
 use super::args::{BenchArgs, Mode};
 use super::output::{Format, Output};
 use super::{Failure, args, fail, load};
+use crate::base::shape::display_bytes;
 use crate::driver::report::Bench;
 use crate::driver::{commands, measure};
 use serde_json::json;
@@ -26,6 +27,7 @@ pub fn run(args: &BenchArgs, output: &Output, began: Instant) -> Result<i32, Fai
         Format::Json => output.record(&json!({
             "reason": "bench", "schema": 1, "median_s": bench.median_s, "min_s": bench.min_s,
             "samples": bench.samples, "cold_1_s": bench.cold_1_s, "peak_rss_mib": bench.peak_rss_mib,
+            "arena_bytes": bench.arena_bytes,
             "calls_per_step": bench.calls_per_step, "values": bench.values, "threads": threads,
         }))?,
         _ => output.data(&table(&bench, args.check))?,
@@ -41,7 +43,8 @@ fn table(bench: &Bench, check: bool) -> String {
     }
     text.push_str(&format!("first step  {} after the start of the process\n", time(bench.cold_1_s)));
     text.push_str(&format!("calls       {} native per step, on all threads together\n", bench.calls_per_step));
-    text.push_str(&format!("memory      {:.1} MiB at its peak\n", bench.peak_rss_mib));
+    let arena = display_bytes(bench.arena_bytes);
+    text.push_str(&format!("memory      {:.1} MiB at its peak, {arena} of it the arena\n", bench.peak_rss_mib));
     text
 }
 

@@ -152,6 +152,10 @@ impl Stepper for Training {
     fn calls(&self) -> u64 {
         self.trainer.calls()
     }
+
+    fn arena_bytes(&self) -> u64 {
+        self.trainer.arena_bytes()
+    }
 }
 
 /// The forward pass alone; its value is the mean absolute element of the first output.
@@ -168,5 +172,9 @@ impl Stepper for Inference {
 
     fn calls(&self) -> u64 {
         self.answerer.calls()
+    }
+
+    fn arena_bytes(&self) -> u64 {
+        self.answerer.arena_bytes()
     }
 }

@@ -13,6 +13,9 @@ pub trait Stepper {
 
     /// Native calls so far, those of all threads together.
     fn calls(&self) -> u64;
+
+    /// The memory that was allocated for what a step computes.
+    fn arena_bytes(&self) -> u64;
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,6 +58,7 @@ pub fn measure(
     bench.median_s = (samples[(samples.len() - 1) / 2] + samples[samples.len() / 2]) / 2.0;
     bench.samples = samples.len() as u64;
     bench.peak_rss_mib = peak_rss_mib();
+    bench.arena_bytes = stepper.arena_bytes();
     Ok(bench)
 }
 

@@ -44,6 +44,8 @@ pub struct Bench {
     /// From exec to the end of the first step.
     pub cold_1_s: f64,
     pub peak_rss_mib: f64,
+    /// Allocated for what a step computes: in training, the peak that `nnc summary` names.
+    pub arena_bytes: u64,
     /// Native calls of a step, those of all threads together: one a thread.
     pub calls_per_step: f64,
     /// The losses of the first five training steps, or the mean absolute output.

@@ -296,6 +296,10 @@ impl Answerer {
         self.side.engine.calls()
     }
 
+    pub fn arena_bytes(&self) -> u64 {
+        self.side.engine.arena_bytes()
+    }
+
     pub fn mean_absolute(&self) -> f64 {
         self.outputs().map(|v| f64::from(v.abs())).sum::<f64>() / self.count.max(1) as f64
     }

@@ -108,6 +108,10 @@ fn a_step_after_the_first_allocates_nothing_and_is_one_native_call_per_thread() 
         for mode in [Mode::Train, Mode::Infer] {
             let mut stepper = commands::stepper(&session, mode, false).unwrap_or_else(|e| panic!("{}", e[0].message));
             assert_eq!(ten_steps(stepper.as_mut()), (0, 10 * threads), "{model} {mode:?}");
+            let planned = commands::summary(&session, None).unwrap_or_else(|e| panic!("{}", e[0].message));
+            if mode == Mode::Train {
+                assert_eq!(stepper.arena_bytes(), planned[0].arena_bytes, "{model}");
+            }
         }
     }
     let session = session("digits.nn", 2, None);
