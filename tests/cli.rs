@@ -52,6 +52,9 @@ fn mistakes_on_the_command_line_have_exit_code_2_and_a_suggestion() {
     let output = run(&["chek"]);
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), String::new()));
     assert!(text(&output.stderr).contains("'check'"));
+    let output = run(&["train", "m.nn", "--seed", "3"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("help: type `nnc run m.nn --seed 3`"));
     for args in [&["ir", "m.nn", "--stage", "graf"][..], &["run"], &["run", "m.nn", "--seed", "x"], &[]] {
         assert_eq!(run(args).status.code(), Some(2), "{args:?}");
     }
@@ -222,6 +225,8 @@ fn lib_prints_a_definition_with_the_comment_above_it() {
     assert!(dense.starts_with("// lib/layers.nn\n//") && dense.contains("\nop dense("), "{dense}");
     let wrong = run(&["lib", "dnse"]);
     assert!(wrong.status.code() == Some(3) && text(&wrong.stderr).contains("did you mean `dense`?"));
+    let foreign = run(&["lib", "nn.Linear"]);
+    assert!(foreign.status.code() == Some(3) && text(&foreign.stderr).contains("here it is `dense`: `nnc lib dense`"));
     assert!(text(&run(&["lib"]).stdout).contains(", dense,"));
     assert!(text(&run(&["lib", "csv"]).stdout).contains("csv(path"));
     let argmax = text(&run(&["lib", "argmax"]).stdout);

@@ -162,9 +162,13 @@ impl Elaborator<'_> {
     pub(super) fn added(&mut self, args: Args, span: Span) -> Res<Val> {
         let [xs] = self.positional("added", &args, span)?;
         let tensors = self.list_of_tensors("add", &xs, span)?;
-        let mut sum = Val::tensor(tensors[0].clone(), span);
-        for t in &tensors[1..] {
-            sum = self.elementwise("add", &[sum, Val::tensor(t.clone(), span)], span)?;
+        let from = |i: usize| match &xs.kind {
+            ValKind::List(items) => items[i].span,
+            _ => span,
+        };
+        let mut sum = Val::tensor(tensors[0].clone(), from(0));
+        for (i, t) in tensors.iter().enumerate().skip(1) {
+            sum = self.elementwise("add", &[sum, Val::tensor(t.clone(), from(i))], span)?;
         }
         Ok(sum)
     }

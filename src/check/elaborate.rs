@@ -331,7 +331,9 @@ impl<'a> Elaborator<'a> {
     /// A body whose last statement is a function is applied to the input.
     pub fn finish_body(&mut self, last: Option<Val>, input: Option<Val>, span: Span) -> Res<Val> {
         match (last, input) {
-            (Some(Val { kind: ValKind::Func(f), span }), Some(x)) => self.apply_func(&f, vec![x], span),
+            (Some(Val { kind: ValKind::Func(f), span }), Some(x)) => {
+                self.apply_func(&f, vec![x], span).map(|v| Val { span, ..v })
+            }
             (Some(v), _) => Ok(v),
             (None, _) => Err(errors::not_a_statement(self.blame(span), "a body without a result")),
         }
@@ -358,13 +360,7 @@ impl<'a> Elaborator<'a> {
                         self.state(slot)?;
                     }
                 }
-                StmtKind::Assert { condition, message } => {
-                    let v = self.eval(condition)?;
-                    if v.as_number() == Some(0.0) {
-                        let text = message.as_ref().map_or("an assertion does not hold", |m| m.text.as_str());
-                        return Err(errors::promise(self.blame(condition.span), &self.filled_in(text)));
-                    }
-                }
+                StmtKind::Assert { condition, message } => self.assertion(condition, message.as_ref())?,
                 StmtKind::Phase { train, body } => {
                     if *train == training
                         && let Some(v) = self.statements(body)?
@@ -386,13 +382,6 @@ impl<'a> Elaborator<'a> {
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
         }
-    }
-
-    /// `{groups}` in a message becomes the number of that name.
-    fn filled_in(&self, text: &str) -> String {
-        let vars = self.frames.last().map(|f| f.vars.iter()).into_iter().flatten();
-        let numbers = vars.filter_map(|(name, v)| Some((name, v.as_number()?)));
-        numbers.fold(text.to_string(), |text, (name, n)| text.replace(&format!("{{{name}}}"), &n.to_string()))
     }
 
     fn bind(&mut self, targets: &[Target], value: &Expr) -> Res<()> {

@@ -23,7 +23,7 @@ enum Here {
     Left(&'static str),
 }
 
-const ELSEWHERE: [(&[&str], Here); 13] = [
+const ELSEWHERE: [(&[&str], Here); 14] = [
     (&["epochs", "num_epochs", "n_epochs", "max_epochs", "nb_epoch"], Here::Stop("epochs")),
     (&["steps", "num_steps", "max_steps", "iterations", "max_iter"], Here::Stop("steps")),
     (&["batch_size", "batchsize", "minibatch", "mini_batch"], Here::Named("batch")),
@@ -37,6 +37,7 @@ const ELSEWHERE: [(&[&str], Here); 13] = [
         &["validation_split", "val_split", "validation_data", "valid", "test_size"],
         Here::Said("the `data` item says it: `split(train = 80%, valid = 20%)`"),
     ),
+    (&["warmup", "warmup_steps"], Here::Library("E0104 warmup")),
     (&["shuffle"], Here::Left("the rows of the training part are shuffled in every epoch")),
     (
         &["device", "gpu", "cuda"],

@@ -8,7 +8,7 @@ use super::library::{also_setting, helps};
 use super::value::{Val, ValKind};
 use crate::base::names::nearest;
 use crate::base::{Diagnostic, Edit, Fix, Span};
-use crate::syntax::ast::{Arg, Call, Def, Expr, ExprKind, Ident};
+use crate::syntax::ast::{Arg, BinaryOp, Call, Def, Expr, ExprKind, Ident};
 
 mod data;
 mod shapes;
@@ -126,6 +126,19 @@ pub fn length_of_what(d: Boxed, call: &Call) -> Boxed {
         }
         _ => d,
     }
+}
+
+/// `metrics = accuracy and mae`
+pub fn metrics_in_a_row(first: Span, rest: &[(BinaryOp, Span, Expr)]) -> Boxed {
+    let all = rest.last().map_or(first, |(.., e)| first.to(e.span));
+    let d = *wrong_type_words(all, "metrics in a row", "an operator between them");
+    let mut before = first.end;
+    let mut edits = Vec::new();
+    for (_, sign, e) in rest {
+        edits.push(Edit { span: Span { start: before, end: e.span.start, ..*sign }, text: ", ".to_string() });
+        before = e.span.end;
+    }
+    Box::new(Diagnostic { fixes: vec![Fix { message: "part them by commas".to_string(), edits }], ..d })
 }
 
 /// What is named a second time gets a name of its own: nothing that was written is lost.

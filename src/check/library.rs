@@ -23,9 +23,15 @@ pub const FILES: [(&str, &str); 11] = [
 
 /// What the library says against an error: the texts of the lines `// Helps E0302: …` above its definitions. `case` tells
 /// apart the variants of one code (`// Helps E0104 loss: …`). So a message can name what to use, and the compiler need not.
-pub fn helps(case: &str) -> impl Iterator<Item = &'static str> {
-    let line = move |l: &'static str| l.strip_prefix("// Helps ")?.split_once(": ").filter(|(c, _)| *c == case);
-    lines().filter_map(line).map(|(_, text)| text)
+pub fn helps(case: &str) -> impl Iterator<Item = &'static str> + use<> {
+    static CASES: OnceLock<BTreeMap<&str, Vec<&str>>> = OnceLock::new();
+    let cases = CASES.get_or_init(|| {
+        let mut cases: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let line = |l: &'static str| l.strip_prefix("// Helps ")?.split_once(": ");
+        lines().filter_map(line).for_each(|(case, text)| cases.entry(case).or_default().push(text));
+        cases
+    });
+    cases.get(case).into_iter().flatten().copied()
 }
 
 /// A definition by the name that another system gives it: `// Also: Linear(in, out), Dense(out)` above `op dense(out, …)`.

@@ -10,6 +10,7 @@ pub mod errors;
 pub mod items;
 pub mod library;
 pub mod elaborate;
+pub mod asserts;
 pub mod weights;
 pub mod trace;
 pub mod window;

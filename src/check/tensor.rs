@@ -143,7 +143,8 @@ impl Elaborator<'_> {
         }
         if args.iter().any(|a| matches!(a.kind, ValKind::Tensor(_))) {
             let tensors = self.operands(args, span)?;
-            return Ok(Val::tensor(self.apply(op, &tensors, span)?, span));
+            let out = self.apply(op, &tensors, span).map_err(|d| self.sides(d, args, &tensors))?;
+            return Ok(Val::tensor(out, span));
         }
         let mut values = Vec::new();
         for a in args {
@@ -158,6 +159,21 @@ impl Elaborator<'_> {
         }
         let value = self.emit(op, Attrs::default(), &values, span)?;
         Ok(Val::new(ValKind::Scalar(value), span))
+    }
+
+    /// A clash of shapes, with the places from which the two sides come.
+    fn sides(&self, d: errors::Boxed, args: &[Val], tensors: &[Tensor]) -> errors::Boxed {
+        if !matches!(d.code, "E0301" | "E0309") {
+            return d;
+        }
+        let mut out = *d;
+        for (arg, t) in args.iter().zip(tensors) {
+            let told = out.labels.iter().any(|l| l.span == arg.span) || self.items.is_library(arg.span);
+            if !told && !t.axes.is_empty() {
+                out = out.label(arg.span, format!("{} here", super::value::describe_axes(t)));
+            }
+        }
+        Box::new(out)
     }
 
     fn over_set(&mut self, op: &'static str, args: &[Val], n: usize, span: Span) -> Res<Val> {

@@ -264,6 +264,7 @@ impl Elaborator<'_> {
         let Some((e, _)) = entries.single.get("metrics") else { return Ok(vec![]) };
         let list: Vec<&Expr> = match &e.kind {
             ExprKind::List(items) => items.iter().collect(),
+            ExprKind::Binary(first, rest) => return Err(errors::metrics_in_a_row(first.span, rest)),
             _ => vec![*e],
         };
         let mut out: Vec<(String, Expr)> = Vec::new();

@@ -8,7 +8,7 @@ use super::{Failure, fail};
 use crate::base::names::nearest;
 use crate::base::{Diagnostic, FileId, SourceMap};
 use crate::check::functions::FUNCTIONS;
-use crate::check::library::FILES;
+use crate::check::library::{FILES, also};
 use crate::runtime::data::vocabulary;
 use crate::syntax::ast::{DefKind, File, Item, ItemKind};
 use crate::syntax::parse;
@@ -30,7 +30,9 @@ pub fn run(args: &LibArgs, output: &Output) -> Result<i32, Failure> {
     let found: Vec<&Entry> = entries.iter().filter(|e| e.name == *name).collect();
     if found.is_empty() {
         let mut error = Diagnostic::plain("E0101", format!("the library has no `{name}`"));
-        if let Some(near) = nearest(name, entries.iter().map(|e| e.name.as_str())) {
+        if let Some(here) = also(name) {
+            error = error.note(format!("here it is `{0}`: `nnc lib {0}`", here.name));
+        } else if let Some(near) = nearest(name, entries.iter().map(|e| e.name.as_str())) {
             error = error.note(format!("did you mean `{near}`?"));
         }
         return Err(fail(output, &SourceMap::default(), &[error]));

@@ -93,11 +93,27 @@ fn load(file: &args::FileArgs, output: &Output) -> Result<Session, Failure> {
     Ok(session)
 }
 
-/// `nnc m.nn`: the file stands where the command should.
+/// What other programs call a command.
+const COMMANDS: [(&str, &str); 8] = [
+    ("train", "run"),
+    ("fit", "run"),
+    ("eval", "run"),
+    ("test", "run"),
+    ("compile", "check"),
+    ("lint", "check"),
+    ("format", "fmt"),
+    ("list", "lib"),
+];
+
+/// `nnc m.nn`: the file stands where the command should; `nnc train m.nn`: the command has another name.
 fn suggestion(arguments: &[OsString]) -> Option<String> {
     let first = arguments.get(1)?.to_str()?;
-    let file = first.ends_with(".nn");
-    file.then(|| format!("error[E0201]: `{first}` is a file, not a command\nhelp: type `nnc run {first}`\n"))
+    if first.ends_with(".nn") {
+        return Some(format!("error[E0201]: `{first}` is a file, not a command\nhelp: type `nnc run {first}`\n"));
+    }
+    let (_, meant) = COMMANDS.iter().find(|(word, _)| *word == first)?;
+    let rest: Vec<String> = arguments[2..].iter().map(|a| format!(" {}", a.to_string_lossy())).collect();
+    Some(format!("error[E0201]: there is no command `{first}`\nhelp: type `nnc {meant}{}`\n", rest.concat()))
 }
 
 /// Help and version go to standard output; mistakes in the arguments to standard error with exit code 2.
