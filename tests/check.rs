@@ -138,3 +138,15 @@ fn metrics_of_one_definition_have_their_own_columns() {
     assert!(value("huber.sum").is_some() && value("huber(delta = 0.1).sum").is_some());
     assert_ne!(value("huber.sum"), value("huber(delta = 0.1).sum"));
 }
+
+/// An index belongs to its equation, whatever else has its name.
+#[test]
+fn an_index_may_have_the_name_of_a_definition() {
+    let other = "op twice  x: [D] -> y: [D] { param w: [D, D] = ones\n y[i] = sum[m](w[i, m] * x[m]) }\n";
+    let model = "model m  x: [6] -> logits[3] { x -> twice -> dense(3) }";
+    assert_eq!(messages(&train(&format!("{other}{model}"))), "");
+    let shift = "op shift(n)  x: [T] -> y: [T] { y[m < n] = pad(x, 0)[m - 1] }\n";
+    assert_eq!(messages(&train(&format!("{shift}{}", model.replace("twice", "shift(6)")))), "");
+    let sum = "op heads(n)  x: [T] -> y: [_] { y[t] = sum[m < n](x[t + m]) }\n";
+    assert_eq!(messages(&train(&format!("{sum}{}", model.replace("twice", "heads(2)")))), "");
+}

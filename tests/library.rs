@@ -2,5 +2,6 @@
 
 mod gradients;
 mod padding;
+mod recurrent;
 mod scans;
 mod walls;

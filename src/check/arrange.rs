@@ -105,8 +105,14 @@ impl Elaborator<'_> {
         }
     }
 
+    /// `join(xs, axis)`: tensors side by side. Lists of one length are joined one by one: all first values, all second ones, …
     pub(super) fn join(&mut self, args: Args, span: Span) -> Res<Val> {
         let [xs, axis] = self.positional("join", &args, span)?;
+        if let Some(columns) = columns(&xs) {
+            let one = |items| vec![(None, Val::new(ValKind::List(items), span)), (None, axis.clone())];
+            let joined = columns.into_iter().map(|items| self.join(one(items), span)).collect::<Res<Vec<_>>>()?;
+            return Ok(Val::new(ValKind::List(joined), span));
+        }
         let tensors = self.list_of_tensors("concat", &xs, span)?;
         let place = self.axis(&tensors[0], &axis)?;
         let mut total = 0;
@@ -172,4 +178,14 @@ impl Elaborator<'_> {
         }
         Ok(sum)
     }
+}
+
+/// The first elements of a list of lists of one length, its second elements, and so on.
+fn columns(lists: &Val) -> Option<Vec<Vec<Val>>> {
+    let ValKind::List(lists) = &lists.kind else { return None };
+    let rows = lists.iter().map(|l| if let ValKind::List(items) = &l.kind { Some(items) } else { None });
+    let rows: Vec<&Vec<Val>> = rows.collect::<Option<_>>()?;
+    let length = rows.first()?.len();
+    let same = rows.iter().all(|r| r.len() == length);
+    same.then(|| (0..length).map(|i| rows.iter().map(|r| r[i].clone()).collect()).collect())
 }

@@ -203,8 +203,10 @@ impl Elaborator<'_> {
         Ok(Val::tensor(Tensor { value, axes, kind: Kind::Class(count) }, span))
     }
 
-    /// `iterate(body, n, x)`: body(body(… x)), with new weights each time.
-    fn iterate(&mut self, args: Args, span: Span) -> Res<Val> {
+    /// `iterate(body, n, x)`: body(body(… x)), with new weights each time; `iterate(layer, n, x, "_l")`: a layer, whose weights
+    /// are kept under the name and the number of the round.
+    fn iterate(&mut self, mut args: Args, span: Span) -> Res<Val> {
+        let name = if args.len() == 4 { args.pop() } else { None };
         let [body, n, mut x] = self.positional("iterate", &args, span)?;
         let times = self.as_number(&n)?;
         if times.fract() != 0.0 || times < 0.0 {
@@ -224,8 +226,13 @@ impl Elaborator<'_> {
         let ValKind::Func(f) = &body.kind else {
             return Err(errors::wrong_type(self.blame(span), "a body `{ … }`", &body));
         };
-        for _ in 0..times as usize {
-            x = self.apply_func(f, vec![x], span)?;
+        for i in 0..times as usize {
+            let mut f = f.clone();
+            if let Some((_, name)) = &name {
+                let kept = self.joined_name(&[name.clone(), Val::number(i as f64, span)])?;
+                super::value::keep(&mut f, kept);
+            }
+            x = self.apply_func(&f, vec![x], span)?;
         }
         self.repetitions = outer;
         Ok(x)
@@ -242,7 +249,7 @@ impl Elaborator<'_> {
             if !matches!(stmt.kind, StmtKind::Expr(_)) {
                 return Err(errors::not_a_statement(self.blame(stmt.span), "branches"));
             }
-            let one = super::value::Template { body: vec![stmt.clone()], vars: t.vars.clone(), span: stmt.span };
+            let one = super::value::Template { body: vec![stmt.clone()], span: stmt.span, ..(**t).clone() };
             items.push(self.apply_func(&Func::Template(Rc::new(one)), vec![x.clone()], stmt.span)?);
         }
         Ok(Val::new(ValKind::List(items), span))

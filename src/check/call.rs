@@ -113,7 +113,7 @@ impl Elaborator<'_> {
     }
 
     pub fn template(&mut self, stmts: &[Stmt], span: Span) -> Rc<Template> {
-        Rc::new(Template { body: stmts.to_vec(), vars: self.frame().vars.clone(), span })
+        Rc::new(Template { body: stmts.to_vec(), vars: self.frame().vars.clone(), nameless: false, span })
     }
 
     /// Values in parentheses bound to the definition's parameters; a range fills two of them, several dimensions one.

@@ -6,7 +6,7 @@
 use super::errors::{self, Boxed};
 use super::items::Items;
 use super::value::{Func, Label, Template, Tensor, Val, ValKind};
-pub use super::value::{join, keep};
+pub use super::value::{ended, join, keep};
 pub use super::weights::Weight;
 use crate::base::{Diagnostic, Extent, Span, Type};
 use crate::graph::{Builder, Role};
@@ -43,6 +43,8 @@ pub struct Frame {
     pub vars: BTreeMap<String, Val>,
     pub path: String,
     counters: BTreeMap<String, usize>,
+    /// Whether the next layer that nobody named has the name of the frame.
+    nameless: bool,
     /// The input of a definition whose port has no name, and of a body.
     pub input: Option<Val>,
     /// Extents of the indices seen in equations.
@@ -173,6 +175,9 @@ impl<'a> Elaborator<'a> {
     /// A new path below the current one: `dense`, `dense2`, …
     fn fresh_path(&mut self, name: &str) -> String {
         let frame = self.frame();
+        if std::mem::take(&mut frame.nameless) {
+            return frame.path.clone();
+        }
         let n = frame.counters.entry(name.to_string()).or_insert(0);
         *n += 1;
         let part = if *n == 1 { name.to_string() } else { format!("{name}{n}") };
@@ -268,6 +273,7 @@ impl<'a> Elaborator<'a> {
         let shape = t.own_axes().iter().map(|a| a.extent).collect();
         let nodes = first..self.graph.graph().nodes.len() as u32;
         let depth = self.calls.len() - 1;
+        let path = path.replace('/', "");
         self.layers.push(Layer { path, name: def.name.text.clone(), depth, shape, parameters, nodes, span });
     }
 
@@ -322,7 +328,8 @@ impl<'a> Elaborator<'a> {
         let path = if *n == 1 { path } else { join(&path, &n.to_string()) };
         let kind = self.frame().kind;
         let input = inputs.into_iter().next();
-        self.frames.push(Frame { vars: t.vars.clone(), path, input: input.clone(), kind, ..Frame::default() });
+        let (vars, nameless) = (t.vars.clone(), t.nameless);
+        self.frames.push(Frame { vars, path, nameless, input: input.clone(), kind, ..Frame::default() });
         let result = self.statements(&t.body).and_then(|last| self.finish_body(last, input, span));
         self.frames.pop();
         result

@@ -5,6 +5,7 @@
 
 use super::errors::{self, Boxed};
 use super::library::split_arguments;
+use super::window::bounded;
 use crate::base::{FileId, SourceMap, Span};
 use crate::syntax::ast::{Def, Expr, ExprKind, File, Ident, ItemKind, Stmt, StmtKind};
 use std::collections::{BTreeMap, BTreeSet};
@@ -207,7 +208,10 @@ fn duplicates_within(def: &Def, errors: &mut Vec<Boxed>) {
 pub fn names_in_body<'a>(body: &'a [Stmt], found: &mut dyn FnMut(&'a str, Span)) {
     for stmt in body {
         match &stmt.kind {
-            StmtKind::Bind { value, .. } => names_in_expr(value, found),
+            StmtKind::Bind { targets, value } => {
+                let left: Vec<&Expr> = targets.iter().filter_map(|t| t.index.as_ref()).flatten().collect();
+                names_beside_indices(&left, &[value], found);
+            }
             StmtKind::Assert { condition, .. } => names_in_expr(condition, found),
             StmtKind::Expect(e) | StmtKind::Expr(e) => names_in_expr(e, found),
             StmtKind::Phase { body, .. } => names_in_body(body, found),
@@ -220,15 +224,36 @@ pub fn names_in_body<'a>(body: &'a [Stmt], found: &mut dyn FnMut(&'a str, Span))
     }
 }
 
+/// The names in `values` apart from the indices that `bracket` brings, `t` and `u < n`, and the names in their bounds.
+fn names_beside_indices<'a>(bracket: &[&'a Expr], values: &[&'a Expr], found: &mut dyn FnMut(&'a str, Span)) {
+    let mut indices: Vec<&str> = Vec::new();
+    for e in bracket {
+        match (&e.kind, bounded(e)) {
+            (ExprKind::Name(n), _) => indices.push(n),
+            (_, Some((n, bound))) => {
+                indices.push(n);
+                names_in_expr(bound, found);
+            }
+            _ => {}
+        }
+    }
+    let mut others = |text, span| {
+        if !indices.contains(&text) {
+            found(text, span);
+        }
+    };
+    values.iter().for_each(|e| names_in_expr(e, &mut others));
+}
+
 pub fn names_in_expr<'a>(e: &'a Expr, found: &mut dyn FnMut(&'a str, Span)) {
     match &e.kind {
         ExprKind::Name(n) => found(n, e.span),
         ExprKind::Field(base, _) | ExprKind::Unary(_, base) | ExprKind::Paren(base) => names_in_expr(base, found),
         ExprKind::Call(c) => {
             found(&c.callee.text, c.callee.span);
-            for a in c.args.iter().flatten() {
-                names_in_expr(&a.value, found);
-            }
+            let bracket: Vec<&Expr> = c.axes.iter().flatten().collect();
+            let values: Vec<&Expr> = c.args.iter().flatten().map(|a| &a.value).collect();
+            names_beside_indices(&bracket, &values, found);
             for body in [&c.body, &c.otherwise].into_iter().flatten() {
                 names_in_body(body, found);
             }

@@ -3,9 +3,9 @@
 //! In: a kept layer and a name. Out: a tensor or a layer. Invariant: no weight is made here; a form shares those of its layer.
 
 use super::builtin::Args;
-use super::elaborate::{Elaborator, Res, join};
+use super::elaborate::{Elaborator, Res, ended, join};
 use super::errors;
-use super::value::{Func, Val, ValKind};
+use super::value::{Func, Template, Val, ValKind};
 use crate::base::Span;
 use crate::syntax::ast::{Expr, ExprKind, Ident};
 use std::collections::BTreeMap;
@@ -43,7 +43,8 @@ impl Elaborator<'_> {
         Err(errors::no_such_part(self.blame(field.span), &def.name.text, &field.text, &known))
     }
 
-    /// `keep(layer, "_ih", suffix)`: the layer keeps its weights under the joined name.
+    /// `keep(layer, "_l", 1)`: the layer keeps its weights under the joined name; without one, under that of the definition
+    /// it stands in. Of a body, this holds for its first layer, whenever it is applied.
     pub(super) fn keep(&mut self, args: Args, span: Span) -> Res<Val> {
         let Some(((None, layer), parts)) = args.split_first() else {
             return Err(errors::ill_shaped(self.blame(span), "`keep` takes a layer and its name"));
@@ -51,19 +52,29 @@ impl Elaborator<'_> {
         let ValKind::Func(mut func) = layer.kind.clone() else {
             return Err(errors::wrong_type(self.blame(layer.span), "a layer to keep", layer));
         };
+        if let (Func::Template(t), []) = (&func, parts) {
+            func = Func::Template(Rc::new(Template { nameless: true, ..(**t).clone() }));
+        }
+        let parts: Vec<Val> = parts.iter().map(|(_, part)| part.clone()).collect();
+        let kept = self.joined_name(&parts)?;
+        super::elaborate::keep(&mut func, kept);
+        Ok(Val::new(ValKind::Func(func), span))
+    }
+
+    /// The path of something whose name is put together of texts and whole numbers.
+    pub(super) fn joined_name(&mut self, parts: &[Val]) -> Res<String> {
         let mut name = String::new();
-        for (_, part) in parts {
-            match &part.kind {
-                ValKind::Text(text) if text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') => name += text,
+        for part in parts {
+            match (&part.kind, part.as_number()) {
+                (ValKind::Text(text), _) if text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') => name += text,
+                (_, Some(n)) if n >= 0.0 && n.fract() == 0.0 => name += &n.to_string(),
                 _ => {
-                    let wanted = "a part of a name: a text of letters, digits and `_`";
+                    let wanted = "a part of a name: a text of letters, digits and `_`, or a whole number";
                     return Err(errors::wrong_type(self.blame(part.span), wanted, part));
                 }
             }
         }
-        let kept = self.kept_path(&name);
-        super::elaborate::keep(&mut func, kept);
-        Ok(Val::new(ValKind::Func(func), span))
+        Ok(if name.is_empty() { self.frame().path.clone() } else { self.kept_path(&name) })
     }
 
     /// `backward(body, x)`: the body applied to x, where every scan in it runs the other way; its weights end in `_reverse`.
@@ -72,7 +83,7 @@ impl Elaborator<'_> {
         let ValKind::Func(f) = &body.kind else {
             return Err(errors::wrong_type(self.blame(span), "a body `{ … }`", &body));
         };
-        let path = super::elaborate::join(&self.frame().path, "_reverse");
+        let path = ended(&self.frame().path, "_reverse");
         let (path, counters) = self.swap_path(path, Default::default());
         self.backward = !self.backward;
         let out = self.apply_func(f, vec![x], span);

@@ -170,10 +170,12 @@ pub enum Func {
 }
 
 /// `{ … }` with the scope in which it stands.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Template {
     pub body: Vec<Stmt>,
     pub vars: BTreeMap<String, Val>,
+    /// Whether its first layer keeps its weights under the name of the combinator itself.
+    pub nameless: bool,
     pub span: Span,
 }
 
@@ -258,6 +260,12 @@ pub fn keep(f: &mut Func, kept: String) {
         }
         _ => {}
     }
+}
+
+/// The names below `path` with another ending, behind those that they have.
+pub fn ended(path: &str, ending: &str) -> String {
+    let slash = if path.contains('/') { "" } else { "/" };
+    format!("{path}{slash}{ending}")
 }
 
 /// The name `part` below `path`. One that begins with `_` is an ending: it is put behind the next name. Until then it stands

@@ -1,7 +1,7 @@
 //! Recurrent layers: several layers, both directions, initial states, all states and the last ones.
 //!
 //! In: a case of `rnn`, `gru` or `lstm`. Out: its differences from the reference. Invariant: the network follows from the
-//! attributes: one layer of the library for each layer and direction, named by its suffix.
+//! attributes: one layer of the library for each layer and direction, named by its ending.
 
 use super::Outcome;
 use super::build::{data, source, weight};
@@ -79,8 +79,8 @@ impl Network {
                 let firsts: String = given.iter().map(|s| format!(", {s}0 = {s}first{k}")).collect();
                 let relu = if self.relu { ", relu = true" } else { "" };
                 text += &format!(
-                    "  y{k}, {} = {below} -> {cell}({units}, bias = {bias}{relu}, give = states, reverse = {reverse}, \
-                     suffix = \"_l{layer}{ending}\"{firsts})\n",
+                    "  f{k} = keep(one_{cell}({units}, bias = {bias}{relu}, give = states, reverse = {reverse}{firsts}), \
+                     \"_l{layer}{ending}\")\n  y{k}, {} = {below} -> f{k}\n",
                     targets.join(", ")
                 );
                 sides.push(format!("y{k}"));
