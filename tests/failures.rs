@@ -7,6 +7,8 @@
 mod catalogue;
 #[path = "failures/data.rs"]
 mod data;
+#[path = "failures/files.rs"]
+mod files;
 #[path = "failures/mutations.rs"]
 mod mutations;
 #[path = "failures/shapes.rs"]

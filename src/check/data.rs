@@ -40,6 +40,9 @@ impl Elaborator<'_> {
         let (mut stratify, mut symbols) = (None, Vec::new());
         for stmt in body {
             match &stmt.kind {
+                StmtKind::Bind { targets, value } if given && targets.len() == 1 && targets[0].ty.is_some() => {
+                    return Err(errors::given_source(value.span, &name.text, &targets[0].path[0].text));
+                }
                 StmtKind::Bind { targets, value } if targets.len() == 1 && targets[0].ty.is_some() => {
                     self.declare_symbols(targets[0].ty.as_deref(), &mut symbols);
                     let mut field = self.field_spec(&targets[0], Some(value))?;

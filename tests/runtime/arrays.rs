@@ -8,7 +8,7 @@ use nnc::runtime::data::zip::{self, Error};
 use nnc::runtime::limits;
 
 /// An NPY file with this header and these bytes.
-fn raw_npy(version: u8, header: &str, data: &[u8]) -> Vec<u8> {
+pub fn raw_npy(version: u8, header: &str, data: &[u8]) -> Vec<u8> {
     let mut out = b"\x93NUMPY".to_vec();
     out.extend([version, 0]);
     match version {
@@ -20,17 +20,17 @@ fn raw_npy(version: u8, header: &str, data: &[u8]) -> Vec<u8> {
     out
 }
 
-fn npy_of(descr: &str, fortran: bool, shape: &str, data: &[u8]) -> Vec<u8> {
+pub fn npy_of(descr: &str, fortran: bool, shape: &str, data: &[u8]) -> Vec<u8> {
     let fortran = if fortran { "True" } else { "False" };
     raw_npy(1, &format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': ({shape}), }}\n"), data)
 }
 
-fn floats(values: &[f32]) -> Vec<u8> {
+pub fn floats(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_le_bytes()).collect()
 }
 
 /// A zip archive of members: name, method, flags, content.
-fn archive(members: &[(&str, u16, u16, &[u8])]) -> Vec<u8> {
+pub fn archive(members: &[(&str, u16, u16, &[u8])]) -> Vec<u8> {
     let (mut out, mut directory) = (Vec::new(), Vec::new());
     for (name, method, flags, content) in members {
         let mut crc = flate2::Crc::new();

@@ -162,6 +162,15 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// A safetensors file of whole numbers: name, shape, values.
+pub fn safetensors(tensors: &[(&str, &[usize], &[i32])]) -> Vec<u8> {
+    use safetensors::tensor::{Dtype, TensorView, serialize};
+    let bytes: Vec<Vec<u8>> =
+        tensors.iter().map(|(_, _, values)| values.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
+    let view = |shape: &[usize], data| TensorView::new(Dtype::I32, shape.to_vec(), data).unwrap();
+    serialize(tensors.iter().zip(&bytes).map(|((name, shape, _), data)| (*name, view(shape, data))), None).unwrap()
+}
+
 pub fn idx(dims: &[u32], bytes: &[u8]) -> Vec<u8> {
     let mut out = vec![0, 0, 8, dims.len() as u8];
     dims.iter().for_each(|d| out.extend(d.to_be_bytes()));

@@ -7,15 +7,21 @@ use image::{DynamicImage, ImageFormat, Luma, Rgb, RgbImage};
 use nnc::runtime::data::picture::{Fit, Wanted, decode};
 use std::io::Cursor;
 
-fn encoded(picture: DynamicImage, format: ImageFormat) -> Vec<u8> {
+pub fn encoded(picture: DynamicImage, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     picture.write_to(&mut bytes, format).unwrap();
     bytes.into_inner()
 }
 
 /// A PNG of one colour.
-fn flat(height: u32, width: u32, colour: [u8; 3]) -> Vec<u8> {
+pub fn flat(height: u32, width: u32, colour: [u8; 3]) -> Vec<u8> {
     encoded(RgbImage::from_pixel(width, height, Rgb(colour)).into(), ImageFormat::Png)
+}
+
+/// A PNG of two points with 16 bits each.
+pub fn deep() -> Vec<u8> {
+    let points = image::ImageBuffer::<Luma<u16>, Vec<u16>>::from_vec(2, 1, vec![257, 65535]).unwrap();
+    encoded(points.into(), ImageFormat::Png)
 }
 
 /// A PNG whose left half is dark and whose right half is light.
@@ -75,11 +81,9 @@ fn a_picture_of_another_size_is_refused_stretched_or_cropped() {
 fn d17_deep_coloured_turned_and_animated_pictures_are_read() {
     let item = |shape: &str| format!("data d = folder(\"p\") {{ image: [{shape}] = images }}\n");
     let read = |name: &str, bytes: &[u8], shape: &str| reading(&[(&format!("p/a/{name}"), bytes)], &item(shape));
-    let deep = image::ImageBuffer::<Luma<u16>, Vec<u16>>::from_vec(2, 1, vec![257, 65535]).unwrap();
-    let deep = encoded(deep.into(), ImageFormat::Png);
     insta::assert_snapshot!(
         [
-            read("deep.png", &deep, "1, 2"),
+            read("deep.png", &deep(), "1, 2"),
             read("cmyk.jpg", include_bytes!("pictures/cmyk.jpg"), "4, 6, 3"),
             read("turned.jpg", include_bytes!("pictures/turned.jpg"), "8, 16, 1"),
             read("animated.png", include_bytes!("pictures/animated.png"), "4, 6, 3"),
@@ -89,7 +93,7 @@ fn d17_deep_coloured_turned_and_animated_pictures_are_read() {
 }
 
 /// The header of a PNG of this size, with damaged data behind it.
-fn hollow(width: u32, height: u32) -> Vec<u8> {
+pub fn hollow(width: u32, height: u32) -> Vec<u8> {
     let mut chunk = b"IHDR".to_vec();
     [width, height].iter().for_each(|n| chunk.extend(n.to_be_bytes()));
     chunk.extend([8, 0, 0, 0, 0]);

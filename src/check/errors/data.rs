@@ -9,6 +9,14 @@ use crate::check::spec::PARTS;
 use crate::check::value::Kind;
 use crate::syntax::ast::{Arg, Expr, ExprKind};
 
+/// A field of `given` data with a source or a transform.
+pub fn given_source(span: Span, data: &str, field: &str) -> Boxed {
+    let text = format!("`{field}` of `given` data is the tensor `{data}.{field}` of the file that `--start` names");
+    let d = error("E0112", span, text, "has no other source, and no transforms".into());
+    let how = "write its type alone; rows of different lengths (`pad`) come from a file: `csv`, `lines`, `ts`";
+    Box::new((*d).note(how))
+}
+
 /// `stratify` names a field of classes; where there is one only, it is meant.
 pub fn no_such_classes(span: Span, name: &str, classes: &[&str]) -> Boxed {
     let text = format!("`stratify` takes a field of classes, and `{name}` is none");

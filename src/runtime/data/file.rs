@@ -73,7 +73,7 @@ pub fn open(access: &Access, written: &str, span: Span) -> Result<Source, Box<Di
     let mut buffered = BufReader::with_capacity(1 << 16, file);
     let head = io::BufRead::fill_buf(&mut buffered).map_err(|e| fail(&e))?;
     let gzip = head.starts_with(&[0x1f, 0x8b]);
-    let (cap, shown) = (access.max_decompressed, written.to_string());
+    let (cap, shown) = (access.max_decompressed, printable(written));
     if !gzip && written.ends_with(".gz") {
         let error = Diagnostic::error("E0409", span, format!("{shown}: this is not a gzip file"), "named `.gz` here");
         return Err(Box::new(
@@ -196,20 +196,36 @@ fn lexically_inside(root: &Path, written: &str) -> bool {
 }
 
 fn outside(written: &str, span: Span) -> Box<Diagnostic> {
-    let text = format!("\"{written}\" lies outside the folder of this file");
+    let text = format!("\"{}\" lies outside the folder of this file", printable(written));
     let error = Diagnostic::error("E0603", span, text, "only files beside or below this file are read");
     Box::new(error.note("`--data-root FOLDER` names another folder; `--allow-outside` permits any path"))
 }
 
 /// E0601: `written` cannot be opened because of `why`.
 pub fn missing(written: &str, why: &str, span: Span) -> Box<Diagnostic> {
-    Box::new(Diagnostic::error("E0601", span, format!("\"{written}\" cannot be read: {why}"), "named here"))
+    let text = format!("\"{}\" cannot be read: {why}", printable(written));
+    Box::new(Diagnostic::error("E0601", span, text, "named here"))
+}
+
+/// The name of a file, with what would move the cursor written as an escape.
+pub fn printable(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for c in name.chars() {
+        match c.is_control() {
+            true => out.extend(c.escape_default()),
+            false => out.push(c),
+        }
+    }
+    out
 }
 
 fn reason(error: &io::Error, path: &Path) -> String {
     match error.kind() {
-        io::ErrorKind::NotFound => format!("there is no file {}", path.display()),
-        io::ErrorKind::PermissionDenied => format!("no permission to read {}", path.display()),
+        io::ErrorKind::NotFound if path.is_symlink() => "it is a link to a file that is not there".into(),
+        io::ErrorKind::NotFound => format!("there is no file {}", printable(&path.display().to_string())),
+        io::ErrorKind::PermissionDenied => {
+            format!("no permission to read {}", printable(&path.display().to_string()))
+        }
         _ => error.to_string(),
     }
 }

@@ -4,9 +4,9 @@
 //! in the order of their names, classes in that of theirs, whatever the file system's order is.
 
 use super::csv::{Reader, Record};
-use super::file::{self, Access, missing};
-use super::picture::{Fit, Picture, Wanted, decode};
-use super::raw::{Cells, Coder, Errors, Missing, Raw, RawField};
+use super::file::{self, Access, missing, printable};
+use super::picture::{Fit, Picture, Wanted, decode, differs};
+use super::raw::{Cells, Coder, Errors, Missing, Raw, RawField, Wrong};
 use super::table::{no_rows, no_source};
 use super::vocabulary::vocabulary;
 use crate::base::{Diagnostic, Extent, Span};
@@ -126,23 +126,25 @@ impl Listing {
     /// The class folders in `folder`. E0403 for one without a picture.
     fn classes(&mut self, access: &Access, folder: &str, span: Span) -> Result<(), Box<Diagnostic>> {
         let mut classes = 0;
-        for (name, real) in entries(access, folder, span)? {
+        for name in entries(access, folder, span)? {
             let path = format!("{folder}/{name}");
-            if name.starts_with('.') || !real.is_dir() {
+            // A link to nowhere is no folder; one that leads out of the permitted folder could be a class, and is refused.
+            let there = |path: &str| access.root.join(path).exists();
+            if name.starts_with('.') || !there(&path) || !access.resolve(&path, span)?.is_dir() {
                 self.ignored.push(path);
                 continue;
             }
             classes += 1;
             let before = self.items.len();
-            for (file, real) in entries(access, &path, span)? {
+            for file in entries(access, &path, span)? {
                 let inner = format!("{path}/{file}");
-                match !file.starts_with('.') && is_picture(&file) && real.is_file() {
+                match !file.starts_with('.') && is_picture(&file) && access.resolve(&inner, span)?.is_file() {
                     true => self.items.push(Item { path: inner, label: name.clone() }),
                     false => self.ignored.push(inner),
                 }
             }
             if self.items.len() == before {
-                let text = format!("the class folder {path} holds no PNG or JPEG");
+                let text = format!("the class folder {} holds no PNG or JPEG", printable(&path));
                 let error = Diagnostic::error("E0403", span, text, "read here");
                 return Err(Box::new(error.note("remove the folder, or put pictures of this class into it")));
             }
@@ -176,7 +178,7 @@ impl Listing {
         if self.ignored.is_empty() {
             return Errors::new();
         }
-        let shown: Vec<&str> = self.ignored.iter().take(6).map(String::as_str).collect();
+        let shown: Vec<String> = self.ignored.iter().take(6).map(|name| printable(name)).collect();
         let more = self.ignored.len().saturating_sub(6);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let text = format!("ignored in {path}: {}{more}", shown.join(", "));
@@ -184,8 +186,8 @@ impl Listing {
     }
 }
 
-/// The names in a folder, sorted, with their real places; a link out of the permitted folder is E0603.
-fn entries(access: &Access, folder: &str, span: Span) -> Result<Vec<(String, std::path::PathBuf)>, Box<Diagnostic>> {
+/// The names in a folder, sorted; a folder that lies out of the permitted one is E0603.
+fn entries(access: &Access, folder: &str, span: Span) -> Result<Vec<String>, Box<Diagnostic>> {
     let real = access.resolve(folder, span)?;
     let listed = std::fs::read_dir(&real).and_then(|all| all.collect::<Result<Vec<_>, _>>());
     let listed = listed.map_err(|e| missing(folder, &e.to_string(), span))?;
@@ -200,7 +202,7 @@ fn entries(access: &Access, folder: &str, span: Span) -> Result<Vec<(String, std
         }
     }
     names.sort_unstable();
-    names.into_iter().map(|name| Ok((name.clone(), access.resolve(&format!("{folder}/{name}"), span)?))).collect()
+    Ok(names)
 }
 
 fn is_picture(name: &str) -> bool {
@@ -228,33 +230,21 @@ impl Pictures {
             Ok(picture) => {
                 if self.values.try_reserve(picture.values.len()).is_err() {
                     let text = format!("{} pictures need more memory than there is", self.kept.len());
-                    return Err(vec![Diagnostic::error("E0803", span, text, "read here")]);
+                    let error = Diagnostic::error("E0803", span, text, "read here");
+                    return Err(vec![error.note("make them smaller: `[64, 64, 3] = images(fit = resize)`")]);
                 }
                 self.values.extend(picture.values);
             }
-            Err(text) => {
-                let error = Diagnostic::error("E0411", span, format!("{}: {text}", item.path), "read here");
-                let note = match text.contains("are wanted") {
-                    true => "`images(fit = resize)` or `images(fit = crop)` makes all of one size",
-                    false => "copy it again, or let up to 10 such files be left out: `folder(…, skip = 10)`",
-                };
-                self.bad.push(error.note(note));
-            }
+            Err(wrong) if wrong.code != "E0411" => return Err(vec![*wrong.of(&printable(&item.path), span)]),
+            Err(wrong) => self.bad.push(*wrong.of(&printable(&item.path), span)),
         }
         Ok(())
     }
 
     /// Where the data tells the size, the first picture does.
-    fn same_size(&mut self, picture: Picture) -> Result<Picture, String> {
+    fn same_size(&mut self, picture: Picture) -> Result<Picture, Wrong> {
         let size = *self.size.get_or_insert(picture.size);
-        if size == picture.size {
-            return Ok(picture);
-        }
-        let [h, w, c] = picture.size;
-        Err(format!(
-            "it is {h} × {w} × {c}, and {} × {} × {}, as of the first picture, are wanted",
-            size[0], size[1], size[2]
-        ))
+        if size == picture.size { Ok(picture) } else { Err(differs(picture.size, size)) }
     }
 
     fn fields(&self, spec: &DataSpec, listing: &Listing) -> Result<Vec<RawField>, Errors> {

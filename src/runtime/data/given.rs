@@ -192,14 +192,26 @@ fn check_classes(
         Some(Extent::Fixed(count)) => count as i64,
         _ => highest as i64,
     };
-    if let Some(row) = values.iter().position(|&v| i64::from(v) >= count || v < 0) {
-        let text = format!("row {} of `{}`: {} is no class", row + 1, field.name, values[row]);
-        let span = spec.fields.get(index).map_or(spec.span, |f| f.span);
-        return Err(Box::new(Diagnostic::error("E0406", span, text, format!("classes are 0 to {}", count - 1))));
-    }
     field.token = declared.is_some_and(|f| matches!(f.kind, Kind::Token(_)));
+    if let Some(place) = values.iter().position(|&v| i64::from(v) >= count || v < 0) {
+        let span = spec.fields.get(index).map_or(spec.span, |f| f.span);
+        return Err(outside(field, place, count, span));
+    }
     field.classes = (0..count.min(limits::LABELS as i64)).map(|i| i.to_string()).collect();
     Ok(())
+}
+
+/// E0402 for a token, E0406 for a class: element `place` of a field of indices is not one of `count`.
+fn outside(field: &Field, place: usize, count: i64, span: Span) -> Box<Diagnostic> {
+    let Storage::I32(values) = &field.storage else { panic!("indices are whole numbers") };
+    let (value, width) = (values[place], field.shape.iter().product::<u64>().max(1));
+    let (code, noun, nouns) = if field.token { ("E0402", "token", "tokens") } else { ("E0406", "class", "classes") };
+    let text = format!("row {} of `{}`: {value} is no {noun}", place as u64 / width + 1, field.name);
+    let error = Diagnostic::error(code, span, text, format!("{nouns} are 0 to {}", count - 1));
+    Box::new(match value {
+        0.. => error.note(format!("write `{noun}({})`, if there are that many", i64::from(value) + 1)),
+        _ => error.note(format!("{nouns} are counted from 0")),
+    })
 }
 
 fn absent(name: &str, start: &StartFile, span: Span) -> Diagnostic {

@@ -6,7 +6,7 @@
 //! Source: NumPy Enhancement Proposal 1, "A simple file format for NumPy arrays".
 
 use super::file::{self, Access};
-use super::raw::{Cells, Coder, Errors, Missing, Raw, RawField};
+use super::raw::{Cells, Coder, Errors, Missing, Raw, RawField, Wrong, room};
 use super::table::{no_rows, no_source};
 use super::vocabulary::vocabulary;
 use super::zip;
@@ -23,8 +23,17 @@ pub struct Array {
     pub values: Vec<f64>,
 }
 
-/// What is wrong with an array file, in words.
-pub type Wrong = String;
+const DAMAGED: &str = "copy the file again, or write it again: `np.save(\"x.npy\", x)`";
+const ELEMENTS: &str = "read are arrays of booleans, integers and floats: `np.save(\"x.npy\", x.astype(np.float32))`";
+const RECORDS: &str = "write an array for each field: `np.save(\"x.npy\", records[\"x\"])`";
+
+fn damaged(text: impl Into<String>) -> Wrong {
+    Wrong::new("E0410", text, DAMAGED)
+}
+
+fn unread(text: impl Into<String>, note: &'static str) -> Wrong {
+    Wrong::new("E0410", text, note)
+}
 
 /// The fields of an `npy` data item, whose sources name files, or of an `npz` one, whose sources name arrays of its file.
 pub fn read(access: &Access, spec: &DataSpec) -> Result<Raw, Errors> {
@@ -74,6 +83,10 @@ fn members(access: &Access, path: &str, span: Span) -> Result<Members, Box<Diagn
             let error = Diagnostic::error("E0806", span, format!("{path}: {text}"), "read here");
             Box::new(error.note("`--max-decompressed BYTES` raises the cap"))
         }
+        zip::Error::Memory(text) => {
+            let error = Diagnostic::error("E0803", span, format!("{path}: {text}"), "read here");
+            Box::new(error.note("leave arrays that no field reads out of the file, or write fewer rows"))
+        }
         zip::Error::Wrong(text) => wrong(path, &text, span),
     })?;
     let mut named = BTreeMap::new();
@@ -108,7 +121,7 @@ fn field(
         }
         None => (parse(&file::open(access, name, call.span)?.all(limits::TEXT_BYTES)?), name.to_string()),
     };
-    let array = array.map_err(|text| wrong(&shown, &text, call.span))?;
+    let array = array.map_err(|wrong| wrong.of(&shown, call.span))?;
     let missing = Missing::parse(args.text("missing")).unwrap_or(Missing::Error);
     let made = cells(field, array, missing, &shown, call.span)?;
     Ok((made, shown))
@@ -135,7 +148,11 @@ fn cells(
     }
     let mut dims = array.dims[1..].to_vec();
     let cells = match field.kind {
-        Kind::Real => Cells::Numbers(array.values.iter().map(|&v| v as f32).collect()),
+        Kind::Real => {
+            let mut numbers = room(array.values.len()).map_err(|wrong| wrong.of(shown, span))?;
+            numbers.extend(array.values.iter().map(|&v| v as f32));
+            Cells::Numbers(numbers)
+        }
         _ if width == 1 => {
             let mut coder = Coder::default();
             array.values.iter().enumerate().for_each(|(row, v)| coder.push(&v.to_string(), row as u64 + 1));
@@ -153,42 +170,43 @@ fn cells(
     Ok(RawField { cells, dims, names: vec![shown.to_string()], range: None, missing, ends: None })
 }
 
-/// E0410
+/// E0410 of an archive.
 fn wrong(shown: &str, text: &str, span: Span) -> Box<Diagnostic> {
     let error = Diagnostic::error("E0410", span, format!("{shown}: {text}"), "read here");
-    Box::new(error.note("read are arrays of booleans, integers and floats: `np.save(\"x.npy\", x.astype(np.float32))`"))
+    Box::new(error.note("write it again, with a name for each array: `np.savez(\"a.npz\", x=x, y=y)`"))
 }
 
 /// The array of an NPY file of version 1, 2 or 3.
 pub fn parse(bytes: &[u8]) -> Result<Array, Wrong> {
-    let Some(head) = bytes.strip_prefix(b"\x93NUMPY") else { return Err("this is no NPY file".into()) };
-    let (&[major, _], rest) = head.split_first_chunk::<2>().ok_or("the header is cut off")?;
+    let Some(head) = bytes.strip_prefix(b"\x93NUMPY") else { return Err(damaged("this is no NPY file")) };
+    let (&[major, _], rest) = head.split_first_chunk::<2>().ok_or_else(|| damaged("the header is cut off"))?;
     let (length, rest) = match major {
         1 => rest.split_first_chunk::<2>().map(|(n, r)| (u16::from_le_bytes(*n) as usize, r)),
         2 | 3 => rest.split_first_chunk::<4>().map(|(n, r)| (u32::from_le_bytes(*n) as usize, r)),
-        other => return Err(format!("its version is {other}; 1, 2 and 3 are read")),
+        other => return Err(damaged(format!("its version is {other}; 1, 2 and 3 are read"))),
     }
-    .ok_or("the header is cut off")?;
-    if length > limits::NPY_HEADER_BYTES || length > rest.len() {
-        return Err(format!("its header claims {length} bytes, and {} are there", rest.len()));
+    .ok_or_else(|| damaged("the header is cut off"))?;
+    if length > rest.len() {
+        return Err(damaged(format!("its header claims {length} bytes, and {} are there", rest.len())));
+    }
+    if length > limits::NPY_HEADER_BYTES {
+        return Err(damaged(format!("its header claims {length} bytes, the cap is {}", limits::NPY_HEADER_BYTES)));
     }
     let (header, data) = rest.split_at(length);
-    let header = Header::parse(std::str::from_utf8(header).map_err(|_| "its header is no text")?)?;
+    let header = Header::parse(std::str::from_utf8(header).map_err(|_| damaged("its header is no text"))?)?;
     let (kind, size) = header.element()?;
     let count = header.dims.iter().try_fold(1u64, |n, &d| n.checked_mul(d));
     let needed = count.and_then(|n| n.checked_mul(size as u64));
     if needed != Some(data.len() as u64) {
         let needed = needed.map_or("more bytes than can be counted".to_string(), |n| format!("{n} bytes"));
-        return Err(format!("{:?} of `{}` needs {needed}, has {}", header.dims, header.descr, data.len()));
+        let type_of = header.descr.escape_default();
+        return Err(damaged(format!("{:?} of `{type_of}` needs {needed}, has {}", header.dims, data.len())));
     }
-    let mut values = Vec::new();
-    if values.try_reserve_exact(data.len() / size).is_err() {
-        return Err("it needs more memory than there is".into());
-    }
+    let mut values = room(data.len() / size)?;
     let big = header.descr.starts_with('>');
     values.extend(data.chunks_exact(size).map(|chunk| element(kind, chunk, big)));
     let dims = if header.dims.is_empty() { vec![1] } else { header.dims };
-    let values = if header.fortran { transposed(&values, &dims) } else { values };
+    let values = if header.fortran { transposed(&values, &dims)? } else { values };
     Ok(Array { dims, values })
 }
 
@@ -202,29 +220,30 @@ impl Header {
     /// `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`, in any order.
     fn parse(text: &str) -> Result<Header, Wrong> {
         let value = |key: &str| {
-            let at = text.find(&format!("'{key}'")).ok_or(format!("its header has no `{key}`"))?;
+            let at = text.find(&format!("'{key}'")).ok_or_else(|| damaged(format!("its header has no `{key}`")))?;
             let rest = text[at + key.len() + 2..].trim_start().strip_prefix(':');
-            rest.map(str::trim_start).ok_or(format!("its header has no value for `{key}`"))
+            rest.map(str::trim_start).ok_or_else(|| damaged(format!("its header has no value for `{key}`")))
         };
         let descr = value("descr")?;
         let Some(descr) = descr.strip_prefix('\'').and_then(|d| d.split_once('\'')).map(|(d, _)| d.to_string()) else {
-            return Err("it holds records with several fields".into());
+            return Err(unread("it holds records with several fields", RECORDS));
         };
         let fortran = match value("fortran_order")? {
             v if v.starts_with("True") => true,
             v if v.starts_with("False") => false,
-            _ => return Err("its header says neither True nor False for `fortran_order`".into()),
+            _ => return Err(damaged("its header says neither True nor False for `fortran_order`")),
         };
         let shape = value("shape")?.strip_prefix('(').and_then(|s| s.split_once(')')).map(|(s, _)| s);
-        let shape = shape.ok_or("its header has no shape")?;
+        let shape = shape.ok_or_else(|| damaged("its header has no shape"))?;
         let parts = shape.split(',').map(str::trim).filter(|p| !p.is_empty());
         let dims: Result<Vec<u64>, _> = parts.map(|p| p.trim_end_matches('L').parse::<u64>()).collect();
-        let dims = dims.map_err(|_| format!("its shape is ({})", shape.escape_default()))?;
+        let dims = dims.map_err(|_| damaged(format!("its shape is ({})", shape.escape_default())))?;
         if dims.contains(&0) {
-            return Err(format!("its shape is {dims:?}: an axis has no element"));
+            return Err(unread(format!("its shape is {dims:?}: an axis has no element"), "write at least one row"));
         }
         if dims.len() > limits::ARRAY_AXES {
-            return Err(format!("it has {} axes, the cap is {}", dims.len(), limits::ARRAY_AXES));
+            let text = format!("it has {} axes, the cap is {}", dims.len(), limits::ARRAY_AXES);
+            return Err(unread(text, "join axes: `x.reshape(len(x), -1)`"));
         }
         Ok(Header { descr, fortran, dims })
     }
@@ -235,9 +254,12 @@ impl Header {
         let kind = text.chars().next().unwrap_or(' ');
         let size: usize = text.get(1..).and_then(|s| s.parse().ok()).unwrap_or(0);
         match (kind, size) {
-            ('O', _) => Err("it holds Python objects (a pickle), which could run any code: it is never read".into()),
+            ('O', _) => {
+                let text = "it holds Python objects (a pickle), which could run any code: it is never read";
+                Err(unread(text, ELEMENTS))
+            }
             ('f', 2 | 4 | 8) | ('i' | 'u', 1 | 2 | 4 | 8) | ('b', 1) => Ok((kind, size)),
-            _ => Err(format!("its elements have the type `{}`", self.descr.escape_default())),
+            _ => Err(unread(format!("its elements have the type `{}`", self.descr.escape_default()), ELEMENTS)),
         }
     }
 }
@@ -275,8 +297,8 @@ fn half(bits: u16) -> f64 {
 }
 
 /// From the order of Fortran, where the first axis runs fastest, to that of C.
-fn transposed(values: &[f64], dims: &[u64]) -> Vec<f64> {
-    let mut out = Vec::with_capacity(values.len());
+fn transposed(values: &[f64], dims: &[u64]) -> Result<Vec<f64>, Wrong> {
+    let mut out = room(values.len())?;
     let mut at = vec![0u64; dims.len()];
     for _ in 0..values.len() {
         let place = at.iter().zip(dims).rev().fold(0, |place, (&i, &d)| place * d + i);
@@ -289,5 +311,5 @@ fn transposed(values: &[f64], dims: &[u64]) -> Vec<f64> {
             at[axis] = 0;
         }
     }
-    out
+    Ok(out)
 }

@@ -3,10 +3,37 @@
 //! In: nothing. Out: plain data. Invariant: all fields have the same number of rows; NaN in a number and [`ABSENT`] in a
 //! code mark a missing value, and nothing else is not finite.
 
-use crate::base::Diagnostic;
+use crate::base::{Diagnostic, Span};
 use std::collections::HashMap;
 
 pub type Errors = Vec<Diagnostic>;
+
+/// What is wrong with a file, and what to do about it.
+#[derive(Debug, PartialEq)]
+pub struct Wrong {
+    pub code: &'static str,
+    pub text: String,
+    pub note: &'static str,
+}
+
+impl Wrong {
+    pub fn new(code: &'static str, text: impl Into<String>, note: &'static str) -> Wrong {
+        Wrong { code, text: text.into(), note }
+    }
+
+    /// The message, where `file` is how the user knows the file and `span` where it is named.
+    pub fn of(self, file: &str, span: Span) -> Box<Diagnostic> {
+        Box::new(Diagnostic::error(self.code, span, format!("{file}: {}", self.text), "read here").note(self.note))
+    }
+}
+
+/// Memory for `count` values, or E0803.
+pub fn room<T>(count: usize) -> Result<Vec<T>, Wrong> {
+    let mut values = Vec::new();
+    let wrong = || Wrong::new("E0803", "it needs more memory than there is", "make the file smaller");
+    values.try_reserve_exact(count).map_err(|_| wrong())?;
+    Ok(values)
+}
 
 /// The code of a missing text.
 pub const ABSENT: u32 = u32::MAX;

@@ -73,7 +73,7 @@ impl Cases {
     }
 
     fn add(&mut self, access: &Access, path: &str, span: Span) -> Result<(), Errors> {
-        let text = text::content(access, path, false, span).map_err(|e| vec![*e])?;
+        let text = text::content(access, path, None, span).map_err(|e| vec![*e])?;
         let mut errors = Errors::new();
         let mut lines = text.lines().enumerate().map(|(i, line)| (i + 1, line.trim()));
         if !lines.by_ref().any(|(_, line)| line.eq_ignore_ascii_case("@data")) {

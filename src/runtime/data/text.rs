@@ -90,15 +90,15 @@ fn load(access: &Access, spec: &DataSpec) -> Result<(String, String), Errors> {
     let args = bind(vocabulary(), Place::Reader, "", &spec.reader).map_err(one)?;
     let path = args.text("path").expect("`path` is required");
     let lossy = args.text("lossy") == Some("true");
-    let text = content(access, path, lossy, spec.reader.span).map_err(one)?;
+    let text = content(access, path, Some(lossy), spec.reader.span).map_err(one)?;
     if text.is_empty() {
         return Err(vec![no_rows(path, "the file is empty", spec.reader.span)]);
     }
     Ok((text, path.to_string()))
 }
 
-/// A whole file as text. With `lossy`, what is not UTF-8 becomes U+FFFD, else it is E0412.
-pub fn content(access: &Access, path: &str, lossy: bool, span: Span) -> Result<String, Box<Diagnostic>> {
+/// A whole file as text. With `lossy`, what is not UTF-8 becomes U+FFFD, else it is E0412; `None` where it cannot be asked for.
+pub fn content(access: &Access, path: &str, lossy: Option<bool>, span: Span) -> Result<String, Box<Diagnostic>> {
     let mut source = file::open(access, path, span)?;
     let bytes = source.all(limits::TEXT_BYTES)?;
     let bytes = bytes.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(&bytes);
@@ -111,12 +111,15 @@ pub fn content(access: &Access, path: &str, lossy: bool, span: Span) -> Result<S
     }
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => std::borrow::Cow::Borrowed(text),
-        Err(_) if lossy => String::from_utf8_lossy(bytes),
+        Err(_) if lossy == Some(true) => String::from_utf8_lossy(bytes),
         Err(error) => {
             let at = error.valid_up_to();
             let line = 1 + bytes[..at].iter().filter(|&&b| b == b'\n').count();
             let text = format!("byte {at} (line {line}) is 0x{:02x}, which is not valid UTF-8", bytes[at]);
-            let note = "save the file as UTF-8 (`iconv -f LATIN1 -t UTF-8`), or read it with `lossy = true`";
+            let note = match lossy {
+                Some(_) => "save the file as UTF-8 (`iconv -f LATIN1 -t UTF-8`), or read it with `lossy = true`",
+                None => "save the file as UTF-8 (`iconv -f LATIN1 -t UTF-8`)",
+            };
             return Err(wrong(text, note));
         }
     };

@@ -11,7 +11,7 @@ use crate::base::{Diagnostic, Extent, Span};
 use crate::check::signature::{Place, bind};
 use crate::check::spec::{Call, DataSpec, FieldSpec, Kind, Literal};
 use crate::runtime::limits;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 /// The tokens that stand for no piece of text, in the order in which they take their places.
@@ -73,7 +73,7 @@ impl Splitter {
         let lower = args.text("lower").map_or(unit == Unit::Words, |word| word == "true");
         let fixed = match args.one("vocabulary") {
             Some(Literal::Text(path)) => {
-                let listed = text::content(access, path, false, call.span)?;
+                let listed = text::content(access, path, None, call.span)?;
                 Some(listed.lines().filter(|line| !line.is_empty()).map(str::to_string).collect())
             }
             Some(Literal::List(items)) => {
@@ -82,6 +82,7 @@ impl Splitter {
             }
             _ => None,
         };
+        fixed.as_deref().map_or(Ok(()), |tokens| each_once(tokens, call.span))?;
         let least = args.whole("min_count").map_or(1, |n| n as u64);
         let most = args.whole("max").unwrap_or(usize::MAX);
         Ok(Splitter { unit, lower, least, most, fixed })
@@ -108,6 +109,15 @@ impl Splitter {
     fn leaves_out(&self) -> bool {
         self.unit != Unit::Chars || self.least > 1 || self.most < usize::MAX
     }
+}
+
+/// E0412 where a token of a given vocabulary would have two numbers.
+fn each_once(tokens: &[String], span: Span) -> Result<(), Box<Diagnostic>> {
+    let mut known = HashSet::new();
+    let Some(twice) = tokens.iter().find(|token| !known.insert(token.as_str())) else { return Ok(()) };
+    let text = format!("`{}` stands twice in the vocabulary", twice.escape_debug());
+    let error = Diagnostic::error("E0412", span, text, "given here");
+    Err(Box::new(error.note("each token has one number: leave the second one out")))
 }
 
 fn words(text: &str, take: &mut dyn FnMut(&str)) {
@@ -333,7 +343,7 @@ fn translate(known: &Vocabulary, field: &mut RawField, shown: &str, span: Span) 
         match places.get(label.as_str()).copied().or(known.special[UNKNOWN]) {
             Some(number) => numbers.push(number),
             None => {
-                let text = format!("{shown}:{line}: `{}` is not in the vocabulary", label.escape_default());
+                let text = format!("{shown}:{line}: `{}` is not in the vocabulary", label.escape_debug());
                 let error = Diagnostic::error("E0412", span, text, "of this field");
                 return Err(Box::new(error.note("add it, or `<unk>`, which then stands for all that are not in it")));
             }

@@ -13,12 +13,17 @@ use std::io::Read;
 pub enum Error {
     /// Past the cap.
     Large(String),
+    /// More than the machine has.
+    Memory(String),
     Wrong(String),
 }
 
 fn wrong(text: impl Into<String>) -> Error {
     Error::Wrong(text.into())
 }
+
+/// A byte of deflated data stands for at most 1032.
+const MOST_EXPANSION: u64 = 1032;
 
 /// Little-endian numbers at places of the archive.
 struct Bytes<'a>(&'a [u8]);
@@ -143,7 +148,16 @@ impl Entry {
         }
         let start = self.header + 30 + bytes.number(self.header + 26, 2)? + bytes.number(self.header + 28, 2)?;
         let packed = bytes.part(start, self.packed)?;
+        if self.size / MOST_EXPANSION > self.packed {
+            return Err(wrong(format!("the member `{shown}` claims more bytes than can come out of it")));
+        }
         let mut content = Vec::new();
+        if content.try_reserve_exact((self.size as usize).saturating_add(1)).is_err() {
+            return Err(Error::Memory(format!(
+                "the member `{shown}` expands to {} bytes, more than there is",
+                self.size
+            )));
+        }
         let read = match self.method {
             0 => (&mut &*packed).take(self.size.saturating_add(1)).read_to_end(&mut content),
             8 => DeflateDecoder::new(packed).take(self.size.saturating_add(1)).read_to_end(&mut content),
