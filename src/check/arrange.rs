@@ -36,7 +36,7 @@ impl Elaborator<'_> {
             shape[i] = Extent::Fixed((size(&own) / size(&shape).max(1)).max(1));
         }
         if size(&own) != size(&shape) {
-            return Err(errors::reshape_differs(self.blame(to.span), &t, &shape));
+            return Err(self.born(errors::reshape_differs(self.blame(to.span), &t, &shape), t.value));
         }
         let mut axes: Vec<Axis> = t.axes[..usize::from(t.batched())].to_vec();
         axes.extend(self.reshaped(&t, &shape, span)?);
@@ -119,7 +119,7 @@ impl Elaborator<'_> {
         let mut axes = tensors[0].axes.clone();
         for t in &tensors {
             if t.axes.len() != tensors[0].axes.len() {
-                return Err(errors::no_broadcast(self.blame(span), &tensors.iter().collect::<Vec<_>>()));
+                return Err(self.unmatched(&tensors.iter().collect::<Vec<_>>(), span));
             }
             let Extent::Fixed(n) = t.axes[place].extent else {
                 return Err(errors::unsupported(self.blame(span), "`concat` along an axis of unknown length"));

@@ -197,8 +197,11 @@ impl Elaborator<'_> {
                 ValKind::Text(t) if number => return Err(errors::number_as_string(self.blame(v.span), t)),
                 ValKind::Bool(_) => !number,
                 ValKind::Number(_) | ValKind::Word(_) => number,
-                // One number per axis of a picture.
-                ValKind::List(items) => number && items.iter().all(|i| i.as_number().is_some()),
+                // One value per axis of a picture: `[1, same]`.
+                ValKind::List(items) => {
+                    use ValKind::{Bool, Func, List, Tensor, Text};
+                    number && !items.iter().any(|i| matches!(i.kind, Bool(_) | Func(_) | List(_) | Tensor(_) | Text(_)))
+                }
                 ValKind::Func(_) | ValKind::Text(_) => false,
                 _ => true,
             };

@@ -56,6 +56,8 @@ pub struct Frame {
     pub kind: Option<DefKind>,
     /// The indices on the left of the equation that is being evaluated.
     pub left: Vec<String>,
+    /// The input that gave a dimension its number.
+    pub births: BTreeMap<String, Value>,
 }
 
 pub struct Elaborator<'a> {
@@ -72,6 +74,8 @@ pub struct Elaborator<'a> {
     pub carried: Vec<(String, Tensor)>,
     pub layers: Vec<Layer>,
     pub warnings: Vec<Diagnostic>,
+    /// Layers that, in a batch of one row, take the mean of a single value.
+    pub alone: Vec<Span>,
     /// What `uniform` and `normal` fill while a weight is initialised.
     pub init_shape: Option<Vec<Extent>>,
     /// The tensor whose shape a `state` of an optimizer takes, and the prefix of its name.
@@ -113,6 +117,7 @@ impl<'a> Elaborator<'a> {
             carried: vec![],
             layers: vec![],
             warnings: vec![],
+            alone: vec![],
             init_shape: None,
             update: None,
             states: vec![],

@@ -105,6 +105,9 @@ impl Elaborator<'_> {
                     }
                     (None, Some(mut sum)) => {
                         let pair = self.unwindowed(&mut sum)?;
+                        for axis in scalar.axes.iter().filter(|a| pair.iter().any(|p| p.label == a.label)) {
+                            self.refuse_padding("a window", axis, item.span)?;
+                        }
                         sums.push((axes.len(), sum));
                         axes.extend(pair);
                     }

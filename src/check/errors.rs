@@ -255,12 +255,16 @@ pub fn number_as_string(span: Span, text: &str) -> Boxed {
     if text.parse::<f64>().is_ok() { Box::new((*d).fix("write the number without quotes", span, text)) } else { d }
 }
 
+/// An axis is known by a name only where a definition gives it one.
+const AXES_BY_NUMBER: &str =
+    "an axis without a name here is told by its number: of [H, W, C], `[2, 0, 1]` is the order C, H, W";
+
 pub fn undefined(span: Span, name: &str, candidates: &[&str]) -> Boxed {
     let d = error("E0106", span, format!("`{name}` is not defined"), "not known here".into());
     let d = if name.chars().next().is_some_and(char::is_uppercase) && name.chars().count() <= 2 {
         let how =
             format!("a size that no input has: make `{name}` a setting in parentheses behind the definition's name");
-        Box::new((*d).note(how))
+        Box::new((*d).note(how).note(AXES_BY_NUMBER))
     } else {
         d
     };
@@ -373,6 +377,13 @@ pub fn weight_never_assigned(span: Span, owner: &str, name: &str) -> Boxed {
     let text = format!("`{owner}` never assigns `{name}`: it would train nothing");
     let d = error("E0104", span, text, format!("`{name}` keeps its value"));
     Box::new((*d).note(format!("the next value of the weight is what its body assigns: `{name} = {name} - …`")))
+}
+
+/// A layer that takes means over the batch, of one value each.
+pub fn mean_of_one(span: Span, rows: &str) -> Diagnostic {
+    let text = format!("a mean over the batch is one of a single value: {rows}");
+    let d = Diagnostic::warning("W0204", span, text, "each value is its own mean, so their difference is 0");
+    d.note("a batch of 2 or more, or a layer that takes its means within an example")
 }
 
 pub fn unreached(span: Span, path: &str) -> Diagnostic {

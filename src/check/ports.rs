@@ -169,8 +169,9 @@ impl Elaborator<'_> {
             if let ExprKind::Name(n) = &dim.kind {
                 outer.entry(n.clone()).or_insert_with(|| t.axes[place].name.clone());
                 t.axes[place].name = Some(n.clone());
+                self.frame().births.entry(n.clone()).or_insert(t.value);
             }
-            self.unify_extent(dim, found, owner, (span, from))?;
+            self.unify_extent(dim, found, owner, (span, from)).map_err(|d| self.born(d, t.value))?;
         }
         Ok(())
     }
@@ -208,7 +209,15 @@ impl Elaborator<'_> {
             return Ok(());
         }
         let show = |e: Extent| describe_extents(&[e]).trim_matches(['[', ']']).to_string();
-        Err(errors::extent_differs(self.blame(span), owner, &show(wanted), &show(found)))
+        let ExprKind::Name(name) = &dim.kind else {
+            return Err(errors::extent_differs(self.blame(span), owner, &show(wanted), &show(found)));
+        };
+        let wanted = format!("{name} = {}", show(wanted));
+        let d = errors::extent_differs(self.blame(span), owner, &wanted, &show(found));
+        Err(match self.frames.last().and_then(|f| f.births.get(name)) {
+            Some(&value) => self.born(d, value),
+            None => d,
+        })
     }
 
     /// `factor · name + offset` where exactly one name of a linear term is not bound yet.

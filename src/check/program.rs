@@ -62,12 +62,25 @@ pub struct Training {
     pub states: Vec<StateInit>,
     pub layers: Vec<Layer>,
     pub warnings: Vec<Diagnostic>,
+    /// Layers that take the mean of a single value where a batch has one row.
+    pub alone: Vec<Span>,
 }
 
 /// The graph that fills every weight, and the weights whose last axis a file of tensors has in the second place.
 pub struct FirstValues {
     pub graph: Graph,
     pub filters: Vec<String>,
+}
+
+impl Training {
+    /// What a training part of `rows` rows makes of the last batch.
+    pub fn last_batch(&self, batch: u64, rows: u64) -> Vec<Diagnostic> {
+        if batch == 1 || rows % batch != 1 {
+            return vec![];
+        }
+        let why = format!("of {rows} rows in batches of {batch}, the last batch has one");
+        self.alone.iter().map(|&at| errors::mean_of_one(at, &why)).collect()
+    }
 }
 
 impl Checked {
@@ -114,7 +127,13 @@ impl Checked {
         }
         e.update(&run.rule, &gradients.values)?;
         e.store_carried();
-        Ok(Training { forward, graph: e.graph.finish(), states: e.states, layers: e.layers, warnings: e.warnings })
+        e.alone.sort_unstable();
+        e.alone.dedup();
+        if run.spec.batch == 1 {
+            e.warnings.extend(e.alone.iter().map(|&at| errors::mean_of_one(at, "a batch is one row")));
+        }
+        let (graph, alone) = (e.graph.finish(), e.alone);
+        Ok(Training { forward, graph, states: e.states, layers: e.layers, warnings: e.warnings, alone })
     }
 
     /// Loss and metrics as sums and weights, in the form of the definitions' `infer` parts.

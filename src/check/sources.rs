@@ -131,6 +131,7 @@ impl Elaborator<'_> {
         let [x, places, axis] = self.positional("take", &args, span)?;
         let (t, mut p) = (self.expect_tensor(&x)?, self.expect_tensor(&places)?);
         let place = self.axis(&t, &axis)?;
+        self.refuse_padding("take", &t.axes[place], span)?;
         if self.dtype(&p) == DType::F32 {
             let floor = self.apply("floor", &[p], span)?;
             let value = self.emit("to_i32", Attrs::default(), &[floor.value], span)?;
@@ -146,7 +147,7 @@ impl Elaborator<'_> {
         let behind = &axes[axes.len() - positional.min(axes.len())..];
         let rest = p.axes.iter().filter(|a| a.label.is_none()).zip(behind).all(|(a, b)| fits(a, b));
         if tail.is_none() || !labelled || !rest {
-            return Err(errors::no_broadcast(self.blame(span), &[&t, &p]));
+            return Err(self.unmatched(&[&t, &p], span));
         }
         let places = self.broadcast_to(&p, &axes, span)?;
         let value = self.emit("take", Attrs(vec![("axis", Attr::Int(place as i64))]), &[t.value, places], span)?;

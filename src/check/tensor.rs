@@ -119,7 +119,7 @@ impl Elaborator<'_> {
     }
 
     fn joint(&self, tensors: &[&Tensor], span: Span) -> Res<Vec<Axis>> {
-        joint_axes(tensors).map_err(|Clash| errors::no_broadcast(self.blame(span), tensors))
+        joint_axes(tensors).map_err(|Clash| self.unmatched(tensors, span))
     }
 
     /// Lays operands side by side: their values over the joint axes.
@@ -168,9 +168,10 @@ impl Elaborator<'_> {
         }
         let mut out = *d;
         for (arg, t) in args.iter().zip(tensors) {
-            let told = out.labels.iter().any(|l| l.span == arg.span) || self.items.is_library(arg.span);
-            if !told && !t.axes.is_empty() {
-                out = out.label(arg.span, format!("{} here", super::value::describe_axes(t)));
+            let text = format!("{} here", super::value::describe_axes(t));
+            let told = out.labels.iter().any(|l| l.span == arg.span || l.text == text);
+            if !told && !self.items.is_library(arg.span) && !t.axes.is_empty() {
+                out = out.label(arg.span, text);
             }
         }
         Box::new(out)
@@ -298,6 +299,7 @@ impl Elaborator<'_> {
         let mut axes: Vec<Axis> =
             t.axes.iter().enumerate().filter(|(i, _)| !places.contains(i)).map(|(_, a)| a.clone()).collect();
         if kind == "mean" {
+            self.note_mean_of_one(&t, places, span);
             let reduced: Vec<Axis> = places
                 .iter()
                 .chain(padded.iter().filter(|p| !places.contains(p)))

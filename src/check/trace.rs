@@ -4,9 +4,12 @@
 //! the order in which they were made; a layer inside another listed one is not listed.
 
 use super::elaborate::Elaborator;
+use super::errors::{self, Boxed};
+use super::value::{Label, Tensor, describe_extents};
 use crate::base::{Extent, Span};
 use crate::graph::Role;
 use crate::ops::Value;
+use crate::syntax::ast::DefKind;
 
 /// A place and the shape that an example has there.
 pub struct Size {
@@ -36,7 +39,8 @@ impl Elaborator<'_> {
             out.push(Size { span: input.span, shape });
         }
         let reached = |v: u32| behind.get(v as usize) == Some(&true);
-        let mut layers: Vec<_> = self.layers.iter().filter(|l| l.nodes.clone().any(reached)).collect();
+        let user = self.layers.iter().filter(|l| !self.items.is_library(l.span));
+        let mut layers: Vec<_> = user.filter(|l| l.nodes.clone().any(reached)).collect();
         layers.sort_by_key(|l| (l.nodes.start, l.depth));
         let mut end = 0;
         for layer in layers {
@@ -50,4 +54,36 @@ impl Elaborator<'_> {
         let first = out.len().saturating_sub(SHOWN);
         out.split_off(first)
     }
+
+    /// With the place where `value` got its shape.
+    pub fn born(&self, d: Boxed, value: Value) -> Boxed {
+        match self.sizes_on_the_way(value).pop() {
+            Some(size) => labelled(d, size.span, format!("{} here", describe_extents(&size.shape))),
+            None => d,
+        }
+    }
+
+    /// Shapes that do not fit together, and where each comes from.
+    pub fn unmatched(&self, tensors: &[&Tensor], span: Span) -> Boxed {
+        let d = errors::no_broadcast(self.blame(span), tensors);
+        tensors.iter().filter(|t| !t.own_axes().is_empty()).fold(d, |d, t| self.born(d, t.value))
+    }
+
+    /// Remembers the layer that takes a mean over the batch in which each example has one value.
+    pub fn note_mean_of_one(&mut self, t: &Tensor, places: &[usize], span: Span) {
+        let over_batch = places.iter().any(|&p| t.axes[p].label == Some(Label::Batch));
+        let single = places.iter().all(|&p| t.axes[p].label == Some(Label::Batch) || t.axes[p].extent.is_one());
+        let in_layer = self.frames.last().is_some_and(|f| f.kind == Some(DefKind::Op));
+        if self.train && over_batch && single && in_layer {
+            self.alone.push(self.blame(span));
+        }
+    }
+}
+
+/// With another label, unless there is one at this place already.
+pub fn labelled(d: Boxed, span: Span, text: String) -> Boxed {
+    if d.labels.iter().any(|l| l.span == span && l.text == text) {
+        return d;
+    }
+    Box::new((*d).label(span, text))
 }

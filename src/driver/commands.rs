@@ -33,9 +33,10 @@ pub fn prepare(session: &Session, name: Option<&str>) -> Result<Vec<Prepared>, E
         let mut run = run.clone();
         run.spec.seed = session.options.seed.unwrap_or(run.spec.seed);
         let mut data = data_of(session, &mut run, start.as_ref())?;
-        let warnings = std::mem::take(&mut data.warnings);
+        let mut warnings = std::mem::take(&mut data.warnings);
         let trainer = Trainer::new(&session.checked, &run, &data, start.as_ref(), false, &mut means);
-        let trainer = trainer.map_err(|e| vec![e])?;
+        let mut trainer = trainer.map_err(|e| vec![e])?;
+        warnings.append(&mut trainer.warnings);
         let read = data.report();
         prepared.push(Prepared { spec: run.spec, parts: data.parts, steps: Box::new(trainer), warnings, read });
     }

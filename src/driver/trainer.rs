@@ -37,6 +37,8 @@ pub struct Trainer {
     seed: u64,
     steps_per_epoch: u64,
     total_steps: u64,
+    /// What the rows of the data make of the steps.
+    pub warnings: Vec<Diagnostic>,
 }
 
 impl Trainer {
@@ -54,6 +56,7 @@ impl Trainer {
         let mut store = Store::default();
         let mut figures = vec!["loss".to_string()];
         figures.extend(run.metrics.iter().map(|(n, _)| n.clone()));
+        let warnings = training.last_batch(run.spec.batch, data.parts.train.len() as u64);
         let (train, infer) = (compile::lowered(training.graph)?, compile::lowered(evaluation)?);
         let first = FirstValues::new(checked, run, start)?;
         means.take(run, data, &[&train.program, &infer.program], &first)?;
@@ -79,7 +82,7 @@ impl Trainer {
         });
         // A run that ends by time or plateau has no schedule without a length (`check` sees to it), so this is not read.
         let total_steps = counted.min().unwrap_or(u64::from(u32::MAX));
-        Ok(Trainer { train, infer, figures, seed: run.spec.seed, steps_per_epoch, total_steps })
+        Ok(Trainer { train, infer, figures, seed: run.spec.seed, steps_per_epoch, total_steps, warnings })
     }
 
     /// The bytes of the training step's arena.

@@ -5,6 +5,10 @@ use super::catalogue::{Case, check, model, run};
 pub fn cases() -> Vec<Case> {
     let mut cases = limits();
     cases.extend(types());
+    cases.extend(windows());
+    cases.extend(padding());
+    cases.extend(attention());
+    cases.extend(batches());
     cases
 }
 
@@ -129,5 +133,152 @@ fn types() -> Vec<Case> {
             format!("{two}{}", model("x -> two(3)")),
         ),
         check("T15", 0, &["W0202", "m.nn:3:7", "`f.weight`"], model("f = dense(6)\n  side = x -> f\n  x -> dense(3)")),
+    ]
+}
+
+/// T6 and T7: windows that do not fit, and what is left after several.
+fn windows() -> Vec<Case> {
+    let case = |number, says: &[&'static str], body: &str| {
+        let all = [says, &["m.nn:"]].concat();
+        check(number, 3, &all, model(&format!("{body} -> flatten -> dense(3)")).replace("x: [6]", "x: [8, 8, 2]"))
+    };
+    let step = "windows go on by a whole number of elements from 1, not by";
+    vec![
+        case(
+            "T6",
+            &["E0305", "a window of 9 does not fit an axis of 8", "needs 9, has 8", "[8, 8, 2] here", "pad = same"],
+            "x -> conv(4, 9)",
+        ),
+        case(
+            "T6",
+            &["E0305", "a window of 11 does not fit an axis of 8 with 1 before and 1 behind it", "pad = [same, same]"],
+            "x -> conv(4, [11, 3], pad = [1, same])",
+        ),
+        case("T6", &["E0305", "needs 9, has 8", "pad = same"], "x -> maxpool(9)"),
+        case("T6", &["E0305", "over 9 elements does not fit", "needs 9, has 8"], "x -> conv(4, 5, dilation = 2)"),
+        case("T6", &["E0105", "a number for `stride` of `conv`"], "x -> conv(4, 3, stride = [1, true])"),
+        case("T6", &["E0305", step, "not by 0", "stride = 1"], "x -> conv(4, 3, stride = 0)"),
+        case("T6", &["E0305", step, "not by 0", "stride = [1, 1]"], "x -> conv(4, 3, stride = [1, 0])"),
+        case("T6", &["E0305", step, "not by 1.5"], "x -> maxpool(2, stride = 1.5)"),
+        case("T6", &["E0305", step, "not by 0", "stride = 1"], "x -> conv_transpose(4, 3, stride = 0)"),
+        case("T6", &["E0305", step, "not by 0", "dilation = 1"], "x -> conv(4, 3, dilation = 0)"),
+        case("T6", &["E0305", step, "not by -1", "dilation = 1"], "x -> maxpool(2, dilation = -1)"),
+        case(
+            "T6",
+            &["E0110", "2 channels and 4 new ones", "into 3 groups", "C is 2 here", "groups is 3 here", "write `2`"],
+            "x -> conv(4, 3, groups = 3)",
+        ),
+        case("T6", &["E0109", "other than 0, not 0"], "x -> conv(4, 3, groups = 0)"),
+        case("T6", &["E0303", "a dimension cannot be 0"], "x -> conv(4, 0)"),
+        case("T6", &["E0303", "a dimension cannot be -2"], "x -> maxpool(-2)"),
+        case(
+            "T7",
+            &[
+                "E0306",
+                "nothing is left: a window of 2",
+                "[8, 8, 2] → [6, 6, 4] → [3, 3, 4] → [1, 1, 8]",
+                "needs 2, has 1",
+                "strides",
+            ],
+            "x -> conv(4, 3) -> relu -> maxpool(2) -> conv(8, 3)\n  -> maxpool(2) -> conv(8, 3)",
+        ),
+        case(
+            "T7",
+            &["E0306", "a window of 3 does not fit an axis of 2", "[4, 4, 4] → [2, 2, 4]", "pad = same"],
+            "x -> repeat(4) { conv(4, 3) -> relu }",
+        ),
+        case(
+            "T7",
+            &["E0306", "nothing is left of 10 elements", "both sides together may take away 9"],
+            "x -> conv_transpose(4, 3, pad = 5)",
+        ),
+        case(
+            "T9",
+            &["E0106", "m.nn:3:31", "`C` is not defined", "`[2, 0, 1]` is the order C, H, W"],
+            "x -> conv(4, 3) -> flatten([C, H, W])",
+        ),
+    ]
+}
+
+/// Rows whose steps end in padding: windows, and all that moves steps, would take padding for steps.
+fn padding() -> Vec<Case> {
+    let case = |exit, says: &[&'static str], before: &str, body: &str| {
+        let data = "csv(\"t.csv\") { t: token(V)[6] = column(\"a\") -> words -> pad(6); y: class(2) = column(\"y\") }";
+        let text = format!("{before}{}", trained(&format!("x = t -> embedding(4)\n  {body} -> dense(2)")))
+            .replace("csv(\"t.csv\") { x: [2] = columns(1..2); y: class(2) = column(3) }", data)
+            .replace("m  x: [2]", "m  t: token(V)[T]");
+        run("T6", exit, says, &["run", "m.nn"], &[("m.nn", text.as_bytes()), ("t.csv", b"a,y\nx y z,0\nz,1\n")])
+    };
+    let spread = "op spread  x: [T, D] -> y: [_, D] {\n  param w: [3] = ones\n  y[2 * t + u, d] = x[t, d] * w[u]\n}\n";
+    let moved = "op moved  x: [T, D] -> y: [_, D] { y[t, d] = x[t + 1, d] }\n";
+    let says = ["E0313", "m.nn:", "mix steps with padding", "along T", "mean(x, axis = T)"];
+    vec![
+        case(3, &says, "", "x -> conv1d(4, 3) -> attend(3)"),
+        case(3, &says, "", "x -> conv1d(4, 3, pad = same) -> attend(3)"),
+        case(3, &says, "", "x -> flatten"),
+        case(3, &says, spread, "x -> spread -> attend(3)"),
+        case(3, &says, moved, "x -> moved -> attend(3)"),
+        case(3, &says, "", "take(x, 5 - index(x, 0), 0) -> attend(3)"),
+        case(0, &["epoch 3/3", "of 1 to 3 steps"], "", "x -> local_norm(3) -> attend(3)"),
+    ]
+}
+
+/// Impossible heads, widths and masks: each size with the place where it was born.
+fn attention() -> Vec<Case> {
+    let case = |says: &[&'static str], body: &str| {
+        let text = model(&format!("{body} -> flatten -> dense(3)")).replace("x: [6]", "x: [4, 12]");
+        check("T1", 3, says, text)
+    };
+    let two = "q = x -> dense(8)\n  k = x -> dense(6)\n  ";
+    vec![
+        case(
+            &["E0110", "m.nn:3:8", "multiple of", "D is 12 here", "heads is 5 here", "write `4`"],
+            "x -> attention(5)",
+        ),
+        case(
+            &["E0110", "m.nn:3:21", "D is 10 here", "heads is 4 here", "write `5`"],
+            "x -> dense(10) -> encoder_layer(4, 16)",
+        ),
+        case(
+            &["E0301", "m.nn:5:3", "needs D = 8, gets 6", "[4, 8] here", "[4, 6] here"],
+            &format!("{two}cross_attention(q, k, k, heads = 2)"),
+        ),
+        case(
+            &["E0301", "m.nn:5:3", "needs S = 4, gets 3", "[4, 8] here", "[3, 8] here"],
+            &format!("{two}dot_attention(q, q, x -> conv1d(8, 2))"),
+        ),
+        case(
+            &["E0309", "m.nn:4:3", "[5] and [4, 12] do not fit together", "matched from the right", "[4, 12] here"],
+            "m = index(x -> dense(5), 1) == 0\n  softmax(x, mask = m)",
+        ),
+        case(&["E0302", "m.nn:3:19", "`attention` takes [T, D], gets [48]"], "x -> flatten -> attention(2)"),
+    ]
+}
+
+/// T16: the last batch, none, and one row.
+fn batches() -> Vec<Case> {
+    let rows =
+        |n: usize| "a,b,y\n".to_string() + &(0..n).map(|i| format!("{i},{},{}\n", i % 3, i % 2)).collect::<String>();
+    let case = |exit, says: &[&'static str], batch: &str, n: usize, body: &str| {
+        let text = trained(body).replace("  stop = 3 epochs", &format!("  batch = {batch}\n  stop = 3 epochs"));
+        run("T16", exit, says, &["run", "m.nn"], &[("m.nn", text.as_bytes()), ("t.csv", rows(n).as_bytes())])
+    };
+    let norm = "x -> dense(4) -> batchnorm -> dense(2)";
+    let whole = "must be a whole number from 1";
+    vec![
+        case(0, &["3 epochs, 9 steps"], "4", 10, "x -> dense(2)"),
+        case(0, &["3 epochs, 3 steps"], "11", 10, "x -> dense(2)"),
+        case(3, &["E0109", "m.nn:8:11", whole, "not 0"], "0", 10, "x -> dense(2)"),
+        case(3, &["E0109", "m.nn:8:11", whole, "not -1"], "-1", 10, "x -> dense(2)"),
+        case(4, &["E0403", "t.csv"], "4", 0, "x -> dense(2)"),
+        case(0, &["3 epochs, 30 steps"], "1", 10, "x -> dense(2)"),
+        case(0, &["W0204", "m.nn:3:20", "a batch is one row", "2 or more", "3 epochs, 30 steps"], "1", 10, norm),
+        case(
+            0,
+            &["W0204", "m.nn:3:20", "of 10 rows in batches of 3, the last batch has one", "3 epochs, 12 steps"],
+            "3",
+            10,
+            norm,
+        ),
     ]
 }

@@ -2,7 +2,7 @@
 //!
 //! In: the place and the facts. Out: a diagnostic. Invariant: both sides of a clash are in the message.
 
-use super::{Boxed, error, helped};
+use super::{AXES_BY_NUMBER, Boxed, error, helped};
 use crate::base::{Diagnostic, Edit, Extent, Fix, Span};
 use crate::check::library::helps;
 use crate::check::trace::Size;
@@ -177,13 +177,15 @@ pub fn no_room(span: Span, w: &Window, sizes: &[Size]) -> Boxed {
     if shrunk {
         let way = sizes.iter().map(|s| describe_extents(&s.shape)).collect::<Vec<_>>().join(" → ");
         d = d.note(format!("on the way: {way}"));
+        d = d.note("smaller windows and strides, or a margin, in the layers before leave more of it");
     }
     Box::new(d)
 }
 
 pub fn nothing_left(span: Span, whole: u64, before: f64, behind: f64) -> Boxed {
     let text = format!("nothing is left of {whole} elements without {before} before and {behind} behind");
-    error("E0306", span, text, "takes away all".into())
+    let d = error("E0306", span, text, "takes away all".into());
+    Box::new((*d).note(format!("both sides together may take away {}", whole - 1)))
 }
 
 pub fn reads_outside(span: Span, by: i64) -> Boxed {
@@ -225,7 +227,10 @@ pub fn bad_axis(span: Span, found: &str, tensor: &Tensor) -> Boxed {
     };
     let d = (*d).note(range);
     let d = if rank > 0 && found.parse::<f64>().is_ok() { d.fix("the last axis is `-1`", span, "-1") } else { d };
-    Box::new(if names.is_empty() { d } else { d.note(format!("its named axes: {}", names.join(", "))) })
+    if !names.is_empty() {
+        return Box::new(d.note(format!("its named axes: {}", names.join(", "))));
+    }
+    Box::new(if found.starts_with('`') { d.note(AXES_BY_NUMBER) } else { d })
 }
 
 /// `sum[d](x * w)`, where nothing has the index `d`.
@@ -263,6 +268,8 @@ pub fn bad_element(span: Span, n: f64, extent: Option<u64>) -> Boxed {
 }
 
 pub fn no_broadcast(span: Span, tensors: &[&Tensor]) -> Boxed {
+    // A single number fits anything.
+    let tensors: Vec<&&Tensor> = tensors.iter().filter(|t| !t.own_axes().is_empty()).collect();
     let shapes = tensors.iter().map(|t| describe_axes(t)).collect::<Vec<_>>().join(" and ");
     let ranks: Vec<usize> = tensors.iter().map(|t| t.own_axes().len()).collect();
     let code = if ranks.windows(2).all(|w| w[0] == w[1]) { "E0301" } else { "E0309" };
@@ -281,8 +288,8 @@ pub fn kind_differs(span: Span, owner: &str, wanted: &Kind, found: &Kind) -> Box
     let twice = (wanted, found) == (&Kind::Logits, &Kind::Prob);
     let d = if twice { Box::new((*d).fix("leave it out", span, "")) } else { d };
     match (wanted, found) {
-        (Kind::Class(_), Kind::Class(_)) | (Kind::Token(_), Kind::Token(_)) => d,
         (Kind::Logits, Kind::Prob) => helped(*d, "E0310 probabilities"),
+        (Kind::Class(_) | Kind::Token(_), Kind::Class(_) | Kind::Token(_)) => d,
         (Kind::Class(_), _) => helped((*d).note("class indices are `class(K)` fields"), "E0310 distributions"),
         (_, Kind::Class(_)) => {
             helped((*d).note("`one_hot` in the data makes rows of 0 and 1 of them"), "E0310 classes")
