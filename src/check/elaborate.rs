@@ -66,6 +66,8 @@ pub struct Elaborator<'a> {
     pub train: bool,
     /// False where a training step must be the same each time: what draws random numbers takes its `infer` form.
     pub random: bool,
+    /// The constants that were read so far and are numbers.
+    pub constants: BTreeMap<String, Val>,
     pub frames: Vec<Frame>,
     pub weights: BTreeMap<String, Weight>,
     /// Paths of what is trained, in the order in which they were made.
@@ -111,6 +113,7 @@ impl<'a> Elaborator<'a> {
             graph,
             train,
             random: true,
+            constants: BTreeMap::new(),
             frames: vec![Frame::default()],
             weights: BTreeMap::new(),
             order: vec![],

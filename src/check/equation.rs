@@ -5,7 +5,7 @@
 
 use super::elaborate::{Elaborator, Res};
 use super::errors;
-use super::value::{Axis, Label, Val, ValKind};
+use super::value::{Axis, Label, Tensor, Val, ValKind};
 use super::window::{Sum, bounded, padded};
 use crate::base::{Extent, Span};
 use crate::syntax::ast::{Expr, ExprKind};
@@ -115,6 +115,7 @@ impl Elaborator<'_> {
                 },
             }
         }
+        self.each_once(index, &axes, &scalar)?;
         if let Some(free) = scalar.axes.iter().find(|a| !axes.iter().any(|b| b.label == a.label)) {
             let name = match &free.label {
                 Some(Label::Index(n)) => n.clone(),
@@ -135,6 +136,26 @@ impl Elaborator<'_> {
             }
         }
         Ok(Val::tensor(t, span))
+    }
+
+    /// An index stands on the left once, and what is summed over on the right is not left.
+    fn each_once(&mut self, index: &[Expr], axes: &[Axis], scalar: &Tensor) -> Res<()> {
+        for (i, item) in index.iter().enumerate() {
+            let ExprKind::Name(n) = &item.kind else { continue };
+            if index[..i].iter().any(|other| matches!(&other.kind, ExprKind::Name(m) if m == n)) {
+                return Err(errors::unsupported(
+                    self.blame(item.span),
+                    &format!("`{n}` twice on the left side of an equation"),
+                ));
+            }
+            let label = Label::Index(n.clone());
+            if axes.iter().any(|a| a.label.as_ref() == Some(&label))
+                && !scalar.axes.iter().any(|a| a.label.as_ref() == Some(&label))
+            {
+                return Err(errors::reduced_away(self.blame(item.span), n));
+            }
+        }
+        Ok(())
     }
 
     fn target_axis(&mut self, n: &str, span: Span) -> Res<(Label, Extent)> {

@@ -205,6 +205,13 @@ pub fn dropped(span: Span) -> Diagnostic {
     d.note("go on with `->`, or give it a name: `h = …`")
 }
 
+/// An index of the left side over which the right side reduces.
+pub fn reduced_away(span: Span, index: &str) -> Boxed {
+    let text = format!("`{index}` is reduced over on the right, so the left side has no `{index}`");
+    let d = error("E0106", span, text, "no index of the right side".into());
+    Box::new((*d).note(format!("leave it out, or say how many there are: `{index} < 3`")))
+}
+
 /// Something other than a setting is missing; `form` is how it is written.
 pub fn lacks(span: Span, owner: &str, what: &str, form: &str) -> Boxed {
     let d = error("E0104", span, format!("`{owner}` needs {what}"), format!("{what} is missing"));

@@ -92,10 +92,17 @@ impl Elaborator<'_> {
             _ => {}
         }
         if let Some((_, value)) = self.items.consts.get(n) {
+            if let Some(number) = self.constants.get(n) {
+                return Ok(number.clone());
+            }
             let value = Rc::clone(value);
             self.frames.push(Default::default());
             let v = self.eval(&value);
             self.frames.pop();
+            // Numbers are kept: a chain of constants that each read the one before twice would double with each.
+            if let Some(number) = v.as_ref().ok().filter(|v| v.as_number().is_some()) {
+                self.constants.insert(n.to_string(), number.clone());
+            }
             return v;
         }
         if let Some(def) = self.items.defs.get(n) {

@@ -103,8 +103,8 @@ impl Elaborator<'_> {
         if let Some(axes) = axes {
             let labels = self.labels(axes)?;
             let counted = t.axes.iter().filter(|a| a.label.as_ref().is_some_and(|l| labels.contains(l)));
-            let counted: Vec<Extent> = counted.map(|a| a.extent).collect();
-            return Ok(Val::tensor(self.count(&counted, span)?, span));
+            let counted: Vec<Axis> = counted.cloned().collect();
+            return Ok(Val::tensor(self.elements(&counted, span)?, span));
         }
         let n = t.own_axes().iter().map(|a| a.extent.fixed()).try_fold(1.0, |n, e| Some(n * e? as f64));
         n.map(|n| Val::number(n, span))

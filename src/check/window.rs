@@ -104,7 +104,7 @@ impl Elaborator<'_> {
         self.add_terms(e, (1.0, e.span), &mut sum)?;
         for (i, term) in sum.terms.iter().enumerate() {
             if term.factor.fract() != 0.0 || term.factor < 1.0 || term.factor > 1e9 {
-                return Err(errors::window_step(self.blame(term.said), &term.index, term.factor));
+                return Err(errors::window_step(self.blame(term.said), &term.index, term.factor, term.said != e.span));
             }
             if sum.terms[..i].iter().any(|t| t.index == term.index) {
                 return Err(errors::unsupported(self.blame(e.span), &format!("`{}` twice in one index", term.index)));

@@ -6,7 +6,6 @@
 use super::compile::{self, Lowered};
 use super::engine::{Device, Engine};
 use crate::base::Diagnostic;
-use crate::base::shape::display_shape;
 use crate::check::spec::Stop;
 use crate::check::{self, Checked, Run};
 use crate::graph::{Input, Role};
@@ -142,6 +141,12 @@ impl<'a> FirstValues<'a> {
             graph.inputs.iter().filter(|i| matches!(i.role, Role::Param | Role::State)).cloned().collect();
         let named = |name: &str| start.is_some_and(|s| s.tensors.contains_key(name));
         let all = weights.iter().all(|w| named(&w.name));
+        let params = || weights.iter().filter(|w| w.role == Role::Param);
+        // A file without any weight brings the batch alone.
+        if let (true, Some(lacking)) = (params().any(|w| named(&w.name)), params().find(|w| !named(&w.name))) {
+            let text = format!("the start file has weights, but no `{}`", lacking.name);
+            return Err(Diagnostic::error("E0504", lacking.span, text, "this weight"));
+        }
         let drawn = if all { None } else { Some(compile::lowered(graph)?) };
         Ok(FirstValues { weights, filters, start, drawn })
     }
@@ -165,23 +170,16 @@ impl<'a> FirstValues<'a> {
                     "this weight",
                 ));
             };
-            if values.len() != to.elements(b) {
-                let text = format!("`{name}` has {} numbers, the start file has {}", to.elements(b), values.len());
+            let (mut shape, filter) = (ty.shape, filters.contains(&name));
+            if filter && shape.len() > 1 {
+                shape[1..].rotate_right(1);
+            }
+            let wanted: Vec<u64> = shape.iter().map(|e| e.bound(&[])).collect();
+            if wanted != given.shape {
+                let text = format!("`{name}` is {wanted:?} in files, the start file has {:?}", given.shape);
                 return Err(Diagnostic::error("E0504", span, text, "this weight"));
             }
-            let turned = filters.contains(&name).then(|| channels_last(values, &given.shape, 1));
-            let mut shape = ty.shape;
-            if turned.is_some() && shape.len() > 1 {
-                shape[1..].rotate_right(1);
-                if !shape.iter().map(|e| e.bound(&[])).eq(given.shape.iter().copied()) {
-                    let text = format!(
-                        "`{name}` is [{}] in files, the start file has {:?}",
-                        display_shape(&shape, &[]),
-                        given.shape
-                    );
-                    return Err(Diagnostic::error("E0504", span, text, "this weight"));
-                }
-            }
+            let turned = filter.then(|| channels_last(values, &given.shape, 1));
             let words: Vec<u32> = turned.as_deref().unwrap_or(values).iter().map(|v| v.to_bits()).collect();
             to.write(b, &words);
         }
@@ -248,6 +246,8 @@ impl Steps for Trainer {
     fn evaluate(&mut self, rows: &[i32], out: &mut [Sum]) -> Result<(), Box<Diagnostic>> {
         self.infer.step(rows, &[("step", 1.0), ("steps_per_epoch", 1.0), ("total_steps", 1.0)]);
         self.infer.sums(out);
+        // Rows none of which counts: their mean is 0 / 0, and they add nothing to the part's.
+        out.iter_mut().filter(|sum| sum.weight == 0.0).for_each(|sum| *sum = Sum::default());
         Ok(())
     }
 }

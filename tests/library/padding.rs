@@ -153,6 +153,22 @@ fn what_stands_in_the_padding_changes_nothing() {
 }
 
 #[test]
+fn the_statistics_of_a_batch_do_not_count_padding() {
+    let body = "n = count[batch, ..](x[.., d]); y = mean(x -> batchnorm(tracked = false), axis = T); y + n";
+    let lengths = [4usize, 2, 1];
+    let q = numbers(&[lengths.len(), 3, WIDTH], 3);
+    let short = numbers(&[lengths.len(), 4, WIDTH], 1);
+    let mut long = ArrayD::from_elem(IxDyn(&[lengths.len(), 9, WIDTH]), 1000.0);
+    long.slice_axis_mut(Place(1), Slice::from(..4)).assign(&short);
+    let result = |steps: u64, x: &ArrayD<f64>| {
+        let graph = graph_of(body, steps, true).unwrap_or_else(|e| panic!("{body}\n{e}"));
+        run(&graph, x, &q, &lengths).swap_remove(0)
+    };
+    let (few, many) = (result(4, &short), result(9, &long));
+    assert!(near(&few, &many), "{few}\n{many}");
+}
+
+#[test]
 fn a_row_of_nothing_but_padding_is_0_and_never_nan() {
     let q = numbers(&[2, 3, WIDTH], 3);
     let mut x = numbers(&[2, 5, WIDTH], 1);

@@ -143,11 +143,11 @@ pub fn too_many_random(span: Span, extents: &[Extent]) -> Boxed {
     Box::new((*d).note("make one of its dimensions smaller"))
 }
 
-/// A stride or dilation that is no step.
-pub fn window_step(span: Span, index: &str, found: f64) -> Boxed {
+/// A stride or dilation that is no step; `alone`: the place says nothing else.
+pub fn window_step(span: Span, index: &str, found: f64, alone: bool) -> Boxed {
     let text = format!("windows go on by a whole number of elements from 1, not by {found}");
     let d = error("E0305", span, text, format!("the step of `{index}` in an index"));
-    Box::new(if found < 1.0 { (*d).fix("take every element", span, "1") } else { *d })
+    Box::new(if found < 1.0 && alone { (*d).fix("take every element", span, "1") } else { *d })
 }
 
 pub fn window_offset(span: Span, found: f64) -> Boxed {
