@@ -18,7 +18,7 @@ use crate::runtime::data::Errors;
 /// The summary of one run's model at the run's batch size.
 pub fn summary(session: &Session, run: &Run) -> Result<Summary, Errors> {
     let run = &super::commands::bound(session, run)?;
-    let training = compile::training(&session.checked, run, true).map_err(|e| vec![e])?;
+    let training = compile::training(&session.checked, run, false).map_err(|e| vec![e])?;
     let inference = session.checked.inference(run).map_err(|e| vec![*e])?;
     let forward = &training.forward;
     let mut made: Vec<&Made> = training.layers.iter().filter(|l| written_in(run, l)).collect();
