@@ -5,6 +5,7 @@
 
 use super::elaborate::{Elaborator, Layer, Res};
 use super::errors::{self, Boxed};
+use super::forward::Forward;
 use super::items::Items;
 use super::optimizer::{StateInit, UpdateRule};
 use super::spec::{DataSpec, TrainSpec};
@@ -136,11 +137,16 @@ impl Checked {
         Ok(Training { forward, graph, states: e.states, layers: e.layers, warnings: e.warnings, alone })
     }
 
+    /// The model and its losses in the form of the definitions' `infer` parts.
+    fn infer(&self, run: &Run, data: &DataSpec) -> Res<(Elaborator<'_>, Forward)> {
+        let mut e = self.elaborator(run, data, false);
+        let forward = e.forward(run, data)?;
+        Ok((e, forward))
+    }
+
     /// Loss and metrics as sums and weights, in the form of the definitions' `infer` parts.
     pub fn evaluation(&self, run: &Run) -> Res<Graph> {
-        let data = self.data_of(run);
-        let mut e = self.elaborator(run, &data, false);
-        let f = e.forward(run, &data)?;
+        let (mut e, f) = self.infer(run, &self.data_of(run))?;
         e.graph.output("loss.sum", f.loss_sum, None);
         e.graph.output("loss.weight", f.loss_weight, None);
         for m in &f.metrics {
@@ -152,9 +158,7 @@ impl Checked {
 
     /// The model's outputs alone.
     pub fn inference(&self, run: &Run) -> Res<Graph> {
-        let data = self.data_of(run);
-        let mut e = self.elaborator(run, &data, false);
-        let f = e.forward(run, &data)?;
+        let (mut e, f) = self.infer(run, &self.data_of(run))?;
         for (name, t) in &f.outputs {
             e.graph.output(name.as_str(), t.value, None);
         }
@@ -164,9 +168,13 @@ impl Checked {
     /// Fills every weight; inputs are `seed` and `counter`, outputs target the weights.
     pub fn first_values(&self, run: &Run) -> Res<FirstValues> {
         let data = self.data_of(run);
-        let mut e = self.elaborator(run, &data, false);
-        e.forward(run, &data)?;
-        let mut init = self.elaborator(run, &data, false);
+        let (e, _) = self.infer(run, &data)?;
+        self.fill(run, &data, &e)
+    }
+
+    /// The first values of the weights that a model was found to have.
+    fn fill(&self, run: &Run, data: &DataSpec, e: &Elaborator<'_>) -> Res<FirstValues> {
+        let mut init = self.elaborator(run, data, false);
         for path in e.order.iter().chain(e.carried.iter().map(|(path, _)| path)) {
             let w = &e.weights[path];
             let input = init.graph.input(path, w.role, Type::new(DType::F32, w.shape.clone()), w.span);
@@ -186,8 +194,9 @@ impl Checked {
 
     /// Elaborates all that a run needs but its gradients: for `nnc check`.
     pub fn try_run(&self, run: &Run, differentiate: Differentiate<'_>) -> Result<Vec<Diagnostic>, Boxed> {
-        self.evaluation(run)?;
-        self.first_values(run)?;
+        let data = self.data_of(run);
+        let (e, _) = self.infer(run, &data)?;
+        self.fill(run, &data, &e)?;
         Ok(self.training(run, true, differentiate)?.warnings)
     }
 }
