@@ -6,9 +6,6 @@
 use std::io::Write;
 use std::time::Instant;
 
-/// Enough for the deepest nesting that the parser accepts, whatever the shell's limit on the stack is.
-const STACK: usize = 16 << 20;
-
 fn main() {
     let began = Instant::now();
     std::panic::set_hook(Box::new(|panic| {
@@ -18,7 +15,7 @@ fn main() {
         let _ = writeln!(std::io::stderr(), "internal error{place}: {text}\n{report}");
     }));
     let work = move || nnc::cli::main(std::env::args_os().collect(), began);
-    let code = match std::thread::Builder::new().stack_size(STACK).spawn(work) {
+    let code = match std::thread::Builder::new().stack_size(nnc::base::both::STACK).spawn(work) {
         Ok(thread) => thread.join().unwrap_or(70),
         Err(_) => std::panic::catch_unwind(work).unwrap_or(70),
     };

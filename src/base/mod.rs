@@ -6,6 +6,7 @@ pub mod span;
 pub mod diagnostic;
 pub mod shape;
 pub mod names;
+pub mod both;
 
 pub use diagnostic::{Diagnostic, Edit, Fix, Label, Severity};
 pub use shape::{DType, Extent, Shape, Type};

@@ -9,7 +9,7 @@ use super::value::{Axis, Func, Kind, Label, Tensor, Val, ValKind};
 use crate::base::{DType, Span};
 use crate::ops::{Attr, Attrs};
 use crate::syntax::ast::{Expr, StmtKind};
-use std::rc::Rc;
+use std::sync::Arc;
 
 pub(super) type Args = Vec<(Option<String>, Val)>;
 
@@ -250,7 +250,7 @@ impl Elaborator<'_> {
                 return Err(errors::not_a_statement(self.blame(stmt.span), "branches"));
             }
             let one = super::value::Template { body: vec![stmt.clone()], span: stmt.span, ..(**t).clone() };
-            items.push(self.apply_func(&Func::Template(Rc::new(one)), vec![x.clone()], stmt.span)?);
+            items.push(self.apply_func(&Func::Template(Arc::new(one)), vec![x.clone()], stmt.span)?);
         }
         Ok(Val::new(ValKind::List(items), span))
     }

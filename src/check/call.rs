@@ -11,7 +11,7 @@ use super::window::bounded;
 use crate::base::Span;
 use crate::syntax::ast::{Arg, BinaryOp, Call, Def, DefKind, Expr, ExprKind, Stmt};
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 type Args = Vec<(Option<String>, Val)>;
 
@@ -84,7 +84,7 @@ impl Elaborator<'_> {
         self.apply_func(func, args.into_iter().map(|(_, v)| v).collect(), span)
     }
 
-    fn call_def(&mut self, c: &Call, def: &Rc<Def>, span: Span, piped: bool) -> Res<Val> {
+    fn call_def(&mut self, c: &Call, def: &Arc<Def>, span: Span, piped: bool) -> Res<Val> {
         let args = self.args(c)?;
         let is_input = |v: &Val| match &v.kind {
             ValKind::Tensor(_) | ValKind::Scalar(_) | ValKind::Set(_) => true,
@@ -105,15 +105,15 @@ impl Elaborator<'_> {
             None if takes_body(def) => return Err(errors::missing_setting(self.blame(span), &def.name.text, "body")),
             None => None,
         };
-        let func = Func::Def { def: def.clone(), settings: Rc::new(settings), body, path: None, span };
+        let func = Func::Def { def: def.clone(), settings: Arc::new(settings), body, path: None, span };
         if inputs.is_empty() {
             return Ok(Val::new(ValKind::Func(func), span));
         }
         self.apply_func(&func, inputs, span)
     }
 
-    pub fn template(&mut self, stmts: &[Stmt], span: Span) -> Rc<Template> {
-        Rc::new(Template { body: stmts.to_vec(), vars: self.frame().vars.clone(), nameless: false, span })
+    pub fn template(&mut self, stmts: &[Stmt], span: Span) -> Arc<Template> {
+        Arc::new(Template { body: stmts.to_vec(), vars: self.frame().vars.clone(), nameless: false, span })
     }
 
     /// Values in parentheses bound to the definition's parameters; a range fills two of them, several dimensions one.

@@ -13,7 +13,7 @@ use crate::graph::{Builder, Role};
 use crate::ops::Value;
 use crate::syntax::ast::{Def, DefKind, Expr, Stmt, StmtKind, Target};
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 pub type Res<T> = Result<T, Boxed>;
 
@@ -288,9 +288,9 @@ impl<'a> Elaborator<'a> {
     /// Carries out a definition: settings, ports, body, result.
     fn instantiate(
         &mut self,
-        def: &Rc<Def>,
+        def: &Arc<Def>,
         settings: &BTreeMap<String, Val>,
-        body: Option<Rc<Template>>,
+        body: Option<Arc<Template>>,
         path: String,
         inputs: Vec<Val>,
         span: Span,
@@ -306,7 +306,7 @@ impl<'a> Elaborator<'a> {
         result
     }
 
-    fn carry_out(&mut self, def: &Rc<Def>, inputs: Vec<Val>, span: Span) -> Res<Val> {
+    fn carry_out(&mut self, def: &Arc<Def>, inputs: Vec<Val>, span: Span) -> Res<Val> {
         for p in &def.params {
             if self.lookup(&p.name.text).is_some() {
                 continue;
@@ -329,7 +329,7 @@ impl<'a> Elaborator<'a> {
         self.result(def, last, &outer, span)
     }
 
-    fn apply_template(&mut self, t: &Rc<Template>, inputs: Vec<Val>, span: Span) -> Res<Val> {
+    fn apply_template(&mut self, t: &Arc<Template>, inputs: Vec<Val>, span: Span) -> Res<Val> {
         let path = self.frame().path.clone();
         let n = self.frame().counters.entry("{}".into()).or_insert(0);
         *n += 1;

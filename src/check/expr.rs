@@ -14,7 +14,7 @@ use crate::ops::{Attr, Attrs};
 use crate::syntax::ast::{BinaryOp, Call, Expr, ExprKind, UnaryOp};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Words that settings understand; anything else unknown is a mistake.
 pub const WORDS: [&str; 13] = [
@@ -95,7 +95,7 @@ impl Elaborator<'_> {
             if let Some(number) = self.constants.get(n) {
                 return Ok(number.clone());
             }
-            let value = Rc::clone(value);
+            let value = Arc::clone(value);
             self.frames.push(Default::default());
             let v = self.eval(&value);
             self.frames.pop();
@@ -106,7 +106,7 @@ impl Elaborator<'_> {
             return v;
         }
         if let Some(def) = self.items.defs.get(n) {
-            let settings = Rc::new(BTreeMap::new());
+            let settings = Arc::new(BTreeMap::new());
             let func = Func::Def { def: def.clone(), settings, body: None, path: None, span };
             return Ok(Val::new(ValKind::Func(func), span));
         }

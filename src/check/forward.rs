@@ -13,7 +13,7 @@ use crate::graph::Role;
 use crate::ops::{Attrs, Value};
 use crate::syntax::ast::{BinaryOp, Def, DefKind, Expr, ExprKind};
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// A metric over a batch: Σ of its values and how many there are.
 pub struct MetricParts {
@@ -143,7 +143,7 @@ impl Elaborator<'_> {
             inputs.push(v);
             read.push(name);
         }
-        let settings = Rc::new(run.settings.clone());
+        let settings = Arc::new(run.settings.clone());
         let func = Func::Def { def: def.clone(), settings, body: None, path: Some(String::new()), span: def.name.span };
         let out = self.apply_func(&func, inputs, def.name.span)?;
         let values = match out.kind {
@@ -229,7 +229,7 @@ impl Elaborator<'_> {
     }
 
     /// Applies a loss or metric. One that counts with its target has no use for indices, whatever line of it says so.
-    fn apply_loss(&mut self, f: &Func, def: &Rc<Def>, inputs: Vec<Val>, e: &Expr, what: &str) -> Res<Val> {
+    fn apply_loss(&mut self, f: &Func, def: &Arc<Def>, inputs: Vec<Val>, e: &Expr, what: &str) -> Res<Val> {
         let indices = inputs.iter().find_map(|v| match &v.kind {
             ValKind::Tensor(t) if t.kind.is_integer() => Some((t.kind.clone(), v.span)),
             _ => None,
@@ -244,7 +244,7 @@ impl Elaborator<'_> {
     }
 
     /// Output and target for a loss or metric that names neither.
-    fn loss_inputs(&mut self, def: &Rc<Def>, span: Span, context: &LossContext<'_>) -> Res<Vec<Val>> {
+    fn loss_inputs(&mut self, def: &Arc<Def>, span: Span, context: &LossContext<'_>) -> Res<Vec<Val>> {
         if def.inputs.len() != 2 {
             let names: Vec<&str> = def.inputs.iter().filter_map(|p| p.name.as_ref()).map(|n| n.text.as_str()).collect();
             return Err(errors::not_two_inputs(self.blame(span), &def.name.text, &names));

@@ -9,12 +9,12 @@ use super::window::bounded;
 use crate::base::{FileId, SourceMap, Span};
 use crate::syntax::ast::{Def, Expr, ExprKind, File, Ident, ItemKind, Stmt, StmtKind};
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
+use std::sync::Arc;
 
 #[derive(Default, Debug)]
 pub struct Items {
-    pub defs: BTreeMap<String, Rc<Def>>,
-    pub consts: BTreeMap<String, (Ident, Rc<Expr>)>,
+    pub defs: BTreeMap<String, Arc<Def>>,
+    pub consts: BTreeMap<String, (Ident, Arc<Expr>)>,
     /// Per definition the text behind `// Example:` above it.
     examples: BTreeMap<String, String>,
     library: BTreeSet<FileId>,
@@ -52,10 +52,10 @@ impl Items {
                 match &item.kind {
                     ItemKind::Def(d) => {
                         duplicates_within(d, &mut errors);
-                        items.defs.insert(name.text.clone(), Rc::clone(d));
+                        items.defs.insert(name.text.clone(), Arc::clone(d));
                     }
                     ItemKind::Const { value, .. } => {
-                        items.consts.insert(name.text.clone(), (name.clone(), Rc::clone(value)));
+                        items.consts.insert(name.text.clone(), (name.clone(), Arc::clone(value)));
                     }
                     _ => {}
                 }

@@ -11,7 +11,7 @@ use crate::graph::Role;
 use crate::ops::{Attr, Emit, Value};
 use crate::syntax::ast::{Def, DefKind, Expr, Slot, Stmt, StmtKind};
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// What a `train` item says about the update.
 #[derive(Clone, Debug)]
@@ -123,7 +123,7 @@ impl Elaborator<'_> {
 
     fn step_of(
         &mut self,
-        def: &Rc<crate::syntax::ast::Def>,
+        def: &Arc<crate::syntax::ast::Def>,
         settings: &BTreeMap<String, Val>,
         path: &str,
         w: Tensor,

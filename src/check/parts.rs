@@ -9,7 +9,7 @@ use super::value::{Func, Template, Val, ValKind};
 use crate::base::Span;
 use crate::syntax::ast::{Expr, ExprKind, Ident};
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 impl Elaborator<'_> {
     /// `embed.weight` is a weight of a kept layer; `embed.transposed` the definition `embedding_transposed`, whose setting `layer`
@@ -35,7 +35,7 @@ impl Elaborator<'_> {
         }
         let form = format!("{}_{}", def.name.text, field.text);
         if let Some(def) = self.items.defs.get(&form).cloned() {
-            let settings = Rc::new(BTreeMap::from([("layer".to_string(), v)]));
+            let settings = Arc::new(BTreeMap::from([("layer".to_string(), v)]));
             return Ok(Val::new(ValKind::Func(Func::Def { def, settings, body: None, path: None, span }), span));
         }
         let prefix = format!("{path}.");
@@ -53,7 +53,7 @@ impl Elaborator<'_> {
             return Err(errors::wrong_type(self.blame(layer.span), "a layer to keep", layer));
         };
         if let (Func::Template(t), []) = (&func, parts) {
-            func = Func::Template(Rc::new(Template { nameless: true, ..(**t).clone() }));
+            func = Func::Template(Arc::new(Template { nameless: true, ..(**t).clone() }));
         }
         let parts: Vec<Val> = parts.iter().map(|(_, part)| part.clone()).collect();
         let kept = self.joined_name(&parts)?;

@@ -10,7 +10,7 @@ use super::value::{Kind, Tensor, Val, ValKind, describe_axes, describe_extents};
 use crate::base::{Diagnostic, Extent, Span};
 use crate::syntax::ast::{BinaryOp, Def, DefKind, Expr, ExprKind, Port, Stmt, StmtKind, TypeExpr};
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 const KINDS: [&str; 10] = ["real", "image", "filter", "logits", "logprob", "prob", "mask", "int", "class", "token"];
 
@@ -18,7 +18,7 @@ const KINDS: [&str; 10] = ["real", "image", "filter", "logits", "logprob", "prob
 pub type Outer = BTreeMap<String, Option<String>>;
 
 impl Elaborator<'_> {
-    pub fn bind_ports(&mut self, def: &Rc<Def>, inputs: Vec<Val>, span: Span) -> Res<Outer> {
+    pub fn bind_ports(&mut self, def: &Arc<Def>, inputs: Vec<Val>, span: Span) -> Res<Outer> {
         let mut outer = Outer::new();
         if inputs.len() != def.inputs.len() && !(def.inputs.is_empty() && inputs.len() == 1) {
             return Err(errors::inputs_differ(self.blame(span), def, inputs.len()));
@@ -258,7 +258,7 @@ impl Elaborator<'_> {
     }
 
     /// What a definition gives back: the named output, or the last value; with the promised axes and kind.
-    pub fn result(&mut self, def: &Rc<Def>, last: Option<Val>, outer: &Outer, span: Span) -> Res<Val> {
+    pub fn result(&mut self, def: &Arc<Def>, last: Option<Val>, outer: &Outer, span: Span) -> Res<Val> {
         let input = self.frame().input.clone();
         if def.outputs.len() > 1 {
             let mut items = Vec::new();
@@ -298,7 +298,7 @@ impl Elaborator<'_> {
         }
     }
 
-    fn promise_output(&mut self, def: &Rc<Def>, port: &Port, mut v: Val, outer: &Outer, span: Span) -> Res<Val> {
+    fn promise_output(&mut self, def: &Arc<Def>, port: &Port, mut v: Val, outer: &Outer, span: Span) -> Res<Val> {
         let at = if self.items.is_library(def.name.span) { span } else { v.span };
         let ValKind::Tensor(t) = &mut v.kind else { return Ok(v) };
         let mut inner = Outer::new();

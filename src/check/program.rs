@@ -10,18 +10,19 @@ use super::items::Items;
 use super::optimizer::{StateInit, UpdateRule};
 use super::spec::{DataSpec, TrainSpec};
 use super::value::Val;
+use crate::base::both::both;
 use crate::base::{DType, Diagnostic, Span, Type};
 use crate::graph::{Builder, Graph};
 use crate::ops::Value;
 use crate::syntax::ast::{Def, Expr};
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// A `train` item, ready to be elaborated.
 #[derive(Clone, Debug)]
 pub struct Run {
     pub spec: TrainSpec,
-    pub model: Rc<Def>,
+    pub model: Arc<Def>,
     pub settings: BTreeMap<String, Val>,
     pub loss: Expr,
     pub metrics: Vec<(String, Expr)>,
@@ -192,11 +193,14 @@ impl Checked {
         Ok(FirstValues { graph: init.graph.finish(), filters })
     }
 
-    /// Elaborates all that a run needs but its gradients: for `nnc check`.
+    /// Elaborates all that a run needs, the training step beside the rest: for `nnc check`.
     pub fn try_run(&self, run: &Run, differentiate: Differentiate<'_>) -> Result<Vec<Diagnostic>, Boxed> {
-        let data = self.data_of(run);
-        let (e, _) = self.infer(run, &data)?;
-        self.fill(run, &data, &e)?;
-        Ok(self.training(run, true, differentiate)?.warnings)
+        let infer = || {
+            let data = self.data_of(run);
+            let (e, _) = self.infer(run, &data)?;
+            self.fill(run, &data, &e).map(|_| ())
+        };
+        let (rest, training) = both(infer, || self.training(run, true, differentiate));
+        rest.and_then(|()| Ok(training?.warnings))
     }
 }

@@ -8,7 +8,7 @@ use crate::ops::Value;
 use crate::syntax::ast::{Def, Expr, Stmt, TypeExpr, Unit};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// A value with the place in the user's text that gave it: messages blame that place.
 #[derive(Clone, Debug)]
@@ -155,16 +155,16 @@ pub fn is_word(ty: &TypeExpr, word: &str) -> bool {
 pub enum Func {
     /// A definition with its settings. With a path it keeps its weights: every application uses the same.
     Def {
-        def: Rc<Def>,
-        settings: Rc<BTreeMap<String, Val>>,
-        body: Option<Rc<Template>>,
+        def: Arc<Def>,
+        settings: Arc<BTreeMap<String, Val>>,
+        body: Option<Arc<Template>>,
         path: Option<String>,
         span: Span,
     },
     /// A built-in function with its named arguments.
     Builtin { name: &'static str, args: Vec<(Option<String>, Val)>, axes: Option<Vec<Expr>>, span: Span },
     /// The body of a combinator: new weights at each application, the names of the place where it was written.
-    Template(Rc<Template>),
+    Template(Arc<Template>),
     /// One after the other.
     Compose(Vec<Val>),
 }

@@ -4,7 +4,8 @@
 //! Invariant: names are unique.
 
 use super::{OpDef, contract, elementwise, layout, pieces, reductions, rows, scan, sources, take, windows};
-use std::sync::LazyLock;
+use std::collections::BTreeMap;
+use std::sync::{LazyLock, OnceLock};
 
 static TABLE: LazyLock<Vec<&'static dyn OpDef>> = LazyLock::new(|| {
     let mut table: Vec<&'static dyn OpDef> = elementwise::ROWS.iter().map(|row| row as &dyn OpDef).collect();
@@ -42,7 +43,8 @@ pub fn table() -> &'static [&'static dyn OpDef] {
 
 /// The operator of this name.
 pub fn find(name: &str) -> Option<&'static dyn OpDef> {
-    TABLE.iter().copied().find(|op| op.name() == name)
+    static NAMES: OnceLock<BTreeMap<&str, &dyn OpDef>> = OnceLock::new();
+    NAMES.get_or_init(|| TABLE.iter().map(|op| (op.name(), *op)).collect()).get(name).copied()
 }
 
 /// Where tests sample operand `arg` of this operator: away from poles and from where its slope is unbounded.

@@ -5,7 +5,7 @@
 //! the tree, its drop included, is safe.
 
 use crate::base::Span;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// The deepest nesting of brackets, blocks and prefix operators that the parser accepts.
 pub const MAX_DEPTH: usize = 256;
@@ -42,11 +42,11 @@ pub enum ItemKind {
     /// `use "blocks.nn"`
     Use { path: Str },
     /// `const temp = 4`
-    Const { name: Ident, value: Rc<Expr> },
+    Const { name: Ident, value: Arc<Expr> },
     /// `data iris = csv("iris.csv") { … }`; `reader` is the call without its body.
     Data { name: Ident, reader: Expr, body: Vec<Stmt> },
     /// `fn init block op loss optimizer model`: one form for all. Shared: a definition may be as long as the file.
-    Def(Rc<Def>),
+    Def(Arc<Def>),
     /// `train mlp(D = 4) on iris as name { … }`
     Train { model: Ident, args: Vec<Arg>, data: Ident, alias: Option<Ident>, body: Vec<Stmt> },
 }

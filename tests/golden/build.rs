@@ -20,7 +20,7 @@ use nnc::ops::{Emit, Value, build};
 use nnc::passes::autodiff;
 use nnc::syntax::{self, ast};
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// The definitions of the library and of a text.
 pub struct Source {
@@ -195,7 +195,7 @@ fn graph_of(
         inputs.push(Val::tensor(tensor, source.span));
     }
     let def = source.items.defs["case"].clone();
-    let settings = Rc::new(BTreeMap::new());
+    let settings = Arc::new(BTreeMap::new());
     let func = Func::Def { def, settings, body: None, path: Some(String::new()), span: source.span };
     let out = e.apply_func(&func, inputs, source.span).map_err(told)?;
     let ValKind::Tensor(out) = out.kind else { return Err("the case gives no tensor".into()) };

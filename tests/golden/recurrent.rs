@@ -15,7 +15,7 @@ use nnc::graph::Role;
 use nnc::ops::{Emit, Value, build};
 use nnc::passes::autodiff;
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// What the attributes say.
 struct Network {
@@ -127,7 +127,7 @@ pub fn operator(case: &Case) -> Result<Outcome, String> {
         wanted.push((format!("grad.{name}"), tensor.value));
         values.push(Val::tensor(tensor, source.span));
     }
-    let (def, settings) = (source.items.defs["case"].clone(), Rc::new(BTreeMap::new()));
+    let (def, settings) = (source.items.defs["case"].clone(), Arc::new(BTreeMap::new()));
     let func = Func::Def { def, settings, body: None, path: Some(String::new()), span: source.span };
     let ValKind::List(results) = e.apply_func(&func, values, source.span).map_err(told)?.kind else {
         return Err("the case gives no list".into());

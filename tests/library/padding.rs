@@ -14,7 +14,7 @@ use nnc::ops::build;
 use nnc::passes::autodiff;
 use nnc::syntax::{self, ast};
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 const WIDTH: usize = 4;
 
@@ -77,7 +77,7 @@ fn graph_of(body: &str, steps: u64, ragged: bool) -> Result<Graph, String> {
     let by = x.value;
     let func = Func::Def {
         def: items.defs["case"].clone(),
-        settings: Rc::new(BTreeMap::new()),
+        settings: Arc::new(BTreeMap::new()),
         body: None,
         path: Some(String::new()),
         span,

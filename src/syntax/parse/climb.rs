@@ -17,7 +17,7 @@ use pest::iterators::{Pair, Pairs};
 use std::collections::VecDeque;
 use std::iter::Peekable;
 use std::ops::Range;
-use std::rc::Rc;
+use std::sync::Arc;
 
 type Pieces<'p> = Peekable<Pairs<'p, Rule>>;
 
@@ -133,7 +133,7 @@ impl Reader<'_> {
         if row.parts.is_empty()
             && let Some(range) = row.tail.take()
         {
-            let scan = Rc::clone(&self.scan);
+            let scan = Arc::clone(&self.scan);
             let skeleton = Skeleton::new(&scan, self.source, range, Form::Row);
             let pairs = self.grammar(Rule::more_row, &skeleton, Mistake::Statement)?;
             row.tail = skeleton.row_tail(skeleton.text().len());

@@ -9,7 +9,7 @@ use crate::syntax::expected::{self, Mistake};
 use crate::syntax::skeleton::{Form, Skeleton};
 use pest::iterators::{Pair, Pairs};
 use std::ops::Range;
-use std::rc::Rc;
+use std::sync::Arc;
 
 fn def_kind(word: &str) -> Option<DefKind> {
     Some(match word {
@@ -26,7 +26,7 @@ fn def_kind(word: &str) -> Option<DefKind> {
 
 impl Reader<'_> {
     pub(super) fn item(&mut self, range: Range<usize>) -> Built<Item> {
-        let scan = Rc::clone(&self.scan);
+        let scan = Arc::clone(&self.scan);
         let text = &scan.text[range.clone()];
         let length = text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(text.len());
         let (word, rest) = text.split_at(length);
@@ -72,7 +72,7 @@ impl Reader<'_> {
         let name = self.next_name(skeleton, &mut pairs);
         let mut values = self.expressions(skeleton, pairs)?;
         let value = values.pop().expect("invariant: the grammar asks for a value");
-        Ok(ItemKind::Const { name, value: Rc::new(value) })
+        Ok(ItemKind::Const { name, value: Arc::new(value) })
     }
 
     fn data_item(&mut self, skeleton: &Skeleton, mut pairs: Pairs<'_, Rule>) -> Built<ItemKind> {
@@ -126,7 +126,7 @@ impl Reader<'_> {
                 _ => {}
             }
         }
-        Ok(ItemKind::Def(Rc::new(def)))
+        Ok(ItemKind::Def(Arc::new(def)))
     }
 
     fn params(&mut self, skeleton: &Skeleton, pair: Pair<'_, Rule>) -> Built<Vec<ParamDecl>> {

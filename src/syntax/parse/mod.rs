@@ -17,7 +17,7 @@ use pest::Parser;
 use pest::error::InputLocation;
 use pest::iterators::{Pair, Pairs};
 use std::ops::Range;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// The grammar in `grammar/nn.pest`; no other module sees pest.
 #[derive(pest_derive::Parser)]
@@ -35,10 +35,10 @@ pub fn parse(file: FileId, text: &str) -> (File, Vec<Diagnostic>) {
     }
     let scan = scan::scan(file, text);
     let end = scan.end;
-    let mut reader = Reader { file, source: text, scan: Rc::new(scan), diagnostics: Vec::new(), depth: 0 };
+    let mut reader = Reader { file, source: text, scan: Arc::new(scan), diagnostics: Vec::new(), depth: 0 };
     let items = reader.items(0..end);
     let Reader { scan, diagnostics: found, .. } = reader;
-    let Ok(Scan { mut diagnostics, comments, .. }) = Rc::try_unwrap(scan) else {
+    let Ok(Scan { mut diagnostics, comments, .. }) = Arc::try_unwrap(scan) else {
         panic!("invariant: only the reader holds the scan once all items are read");
     };
     diagnostics.extend(found);
@@ -49,7 +49,7 @@ pub fn parse(file: FileId, text: &str) -> (File, Vec<Diagnostic>) {
 struct Reader<'a> {
     file: FileId,
     source: &'a str,
-    scan: Rc<Scan>,
+    scan: Arc<Scan>,
     diagnostics: Vec<Diagnostic>,
     /// Brackets, bodies and prefix operators around the node that is being built.
     depth: usize,

@@ -10,7 +10,7 @@ use crate::syntax::expected::Mistake;
 use crate::syntax::scan::too_deep;
 use crate::syntax::skeleton::{Form, Skeleton};
 use pest::iterators::{Pair, Pairs};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// What is done with an element of a list.
 type Take<'t, R> = &'t mut dyn FnMut(&mut R, &Skeleton, Pair<'_, Rule>) -> Built<()>;
@@ -95,7 +95,7 @@ impl Reader<'_> {
             take(self, skeleton, element)?;
         }
         while let Some(range) = tail {
-            let scan = Rc::clone(&self.scan);
+            let scan = Arc::clone(&self.scan);
             let piece = Skeleton::new(&scan, self.source, range, Form::List);
             for element in self.grammar(more, &piece, Mistake::Statement)? {
                 if element.as_rule() != Rule::EOI {

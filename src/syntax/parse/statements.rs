@@ -10,7 +10,7 @@ use crate::syntax::expected::Mistake;
 use crate::syntax::skeleton::{Form, Skeleton};
 use pest::iterators::Pairs;
 use std::ops::Range;
-use std::rc::Rc;
+use std::sync::Arc;
 
 fn rule_of(text: &str) -> (Rule, Mistake) {
     let length = text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(text.len());
@@ -33,7 +33,7 @@ type Side = (Expr, Option<Box<TypeExpr>>);
 
 impl Reader<'_> {
     pub(super) fn statement(&mut self, range: Range<usize>) -> Built<Stmt> {
-        let scan = Rc::clone(&self.scan);
+        let scan = Arc::clone(&self.scan);
         let (rule, mistake) = rule_of(&scan.text[range.clone()]);
         if rule == Rule::scan_statement {
             let span = Skeleton::new(&scan, self.source, range.clone(), Form::Statement).whole(self.file);
@@ -91,7 +91,7 @@ impl Reader<'_> {
 
     /// `range` is a whole `scan(…) … { … }`; its body is taken off first.
     fn scan(&mut self, range: Range<usize>) -> Built<StmtKind> {
-        let scan = Rc::clone(&self.scan);
+        let scan = Arc::clone(&self.scan);
         let whole = Skeleton::new(&scan, self.source, range.clone(), Form::Statement);
         let open = whole.bodies().pop().filter(|&open| scan.brace(open).outer_end == range.end);
         let Some(open) = open else {
