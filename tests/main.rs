@@ -11,4 +11,6 @@ mod loops;
 mod models;
 mod passes;
 mod runtime;
+mod saved;
+mod speed;
 mod syntax;

@@ -27,7 +27,7 @@ pub struct Args {
 #[derive(Subcommand)]
 pub enum Command {
     /// Check, compile, train and evaluate
-    #[command(after_help = "Examples:\n  nnc run models/iris.nn\n  nnc run models/iris.nn --seed 3 --threads 2")]
+    #[command(after_help = RUN)]
     Run(RunArgs),
     /// Say what is wrong with a file, without running it
     #[command(after_help = "Examples:\n  nnc check models/iris.nn\n  nnc check models/iris.nn --fix")]
@@ -48,15 +48,22 @@ pub enum Command {
     #[command(after_help = "Examples:\n  nnc lib csv\n  nnc lib")]
     Lib(LibArgs),
     /// Measure a model's step
-    #[command(after_help = "Examples:\n  nnc bench models/bench/mlp.nn --mode train --start mlp.safetensors")]
+    #[command(after_help = BENCH)]
     Bench(BenchArgs),
 }
 
-/// A source file and where its data may lie.
+/// A source file and how it is compiled.
 #[derive(clap::Args)]
 pub struct FileArgs {
     /// The source file, or `-` for standard input
     pub file: PathBuf,
+    #[command(flatten)]
+    pub sources: SourceArgs,
+}
+
+/// Where the data of a source file may lie, and how the file is compiled.
+#[derive(clap::Args)]
+pub struct SourceArgs {
     /// Resolve data paths against this folder instead of the file's own
     #[arg(long, value_name = "FOLDER")]
     pub data_root: Option<PathBuf>,
@@ -74,7 +81,7 @@ pub struct FileArgs {
     pub vectors: Vectors,
 }
 
-impl FileArgs {
+impl SourceArgs {
     pub fn options(&self) -> Result<Options, Box<Diagnostic>> {
         Ok(Options {
             data_root: self.data_root.clone(),
@@ -107,6 +114,15 @@ pub struct RunArgs {
     /// Weights to start from, and `given` data
     #[arg(long, value_name = "FILE")]
     pub start: Option<PathBuf>,
+    /// Write the weights at the end of the run to a safetensors file
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+    /// Train nothing: only the figures of the weights of `--start`
+    #[arg(long, requires = "start", conflicts_with = "save")]
+    pub evaluate: bool,
+    /// Show where the time goes, by call and by kernel; with a file, write a trace for a browser's trace viewer too
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    pub profile: Option<Option<PathBuf>>,
 }
 
 #[derive(clap::Args)]
@@ -172,10 +188,31 @@ pub struct LibArgs {
     pub name: Option<String>,
 }
 
+const RUN: &str = "Examples:
+  nnc run models/iris.nn
+  nnc run models/iris.nn --seed 3 --threads 2
+  nnc run models/iris.nn --save iris.safetensors
+  nnc run models/iris.nn --start iris.safetensors --evaluate
+  nnc run models/lenet.nn --profile trace.json";
+
+const BENCH: &str = "Examples:
+  nnc bench models/bench/mlp.nn --mode train --start mlp.safetensors
+  nnc bench models/bench/mlp.nn --kernels
+  nnc bench --suite models/bench";
+
 #[derive(clap::Args)]
 pub struct BenchArgs {
+    /// The source file; with `--suite` a folder, by default `models`
+    #[arg(required_unless_present = "suite")]
+    pub file: Option<PathBuf>,
     #[command(flatten)]
-    pub file: FileArgs,
+    pub sources: SourceArgs,
+    /// Every model of a folder: compiling by stage, step, arithmetic and memory beside the machine's own
+    #[arg(long, conflicts_with_all = ["kernels", "start", "check"])]
+    pub suite: bool,
+    /// Every kernel of the step, the slowest first
+    #[arg(long, conflicts_with = "check")]
+    pub kernels: bool,
     /// A training step or one forward pass
     #[arg(long, value_enum, default_value = "train")]
     pub mode: Mode,
@@ -185,7 +222,7 @@ pub struct BenchArgs {
     /// What may be taken of memory, as in `2GiB`; default: 80 % of what there is
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub memory_limit: Option<u64>,
-    /// Weights and batch
+    /// Weights and batch; without it, `given` data is invented
     #[arg(long, value_name = "FILE")]
     pub start: Option<PathBuf>,
     /// Only the values: nothing random, nothing timed

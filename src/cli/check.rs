@@ -15,7 +15,7 @@ const ROUNDS: usize = 10;
 
 pub fn run(args: &CheckArgs, output: &Output) -> Result<i32, Failure> {
     let none = SourceMap::default();
-    let options = args.file.options().map_err(|e| fail(output, &none, &[*e]))?;
+    let options = args.file.sources.options().map_err(|e| fail(output, &none, &[*e]))?;
     let open = || Session::load(&args.file.file, options.clone()).map_err(|e| fail(output, &none, &[*e]));
     let mut session = open()?;
     if args.fix {

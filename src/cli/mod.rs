@@ -7,6 +7,7 @@ mod args;
 mod output;
 mod progress;
 mod run;
+mod profile;
 mod check;
 mod fmt;
 mod ir;
@@ -14,6 +15,7 @@ mod summary;
 mod explain;
 mod library;
 mod bench;
+mod speed;
 
 use crate::base::{Diagnostic, Severity, SourceMap};
 use crate::driver::Session;
@@ -22,6 +24,7 @@ use clap::Parser;
 use output::Output;
 use std::ffi::OsString;
 use std::io;
+use std::path::Path;
 use std::time::Instant;
 
 /// Runs one command. `began` is when the process's `main` did.
@@ -36,7 +39,7 @@ pub fn main(arguments: Vec<OsString>, began: Instant) -> i32 {
     };
     let output = Output { format: args.message_format, quiet: args.quiet };
     let done = match &args.command {
-        Command::Run(args) => run::run(args, &output),
+        Command::Run(args) => run::run(args, &output, began),
         Command::Check(args) => check::run(args, &output),
         Command::Fmt(args) => fmt::run(args, &output),
         Command::Ir(args) => ir::run(args, &output),
@@ -84,8 +87,12 @@ fn fail(output: &Output, sources: &SourceMap, diagnostics: &[Diagnostic]) -> Fai
 
 /// Loads a file for a command that needs it without errors; shows its warnings.
 fn load(file: &args::FileArgs, output: &Output) -> Result<Session, Failure> {
-    let options = file.options().map_err(|e| fail(output, &SourceMap::default(), &[*e]))?;
-    let session = Session::load(&file.file, options).map_err(|e| fail(output, &SourceMap::default(), &[*e]))?;
+    open(&file.file, &file.sources, output)
+}
+
+fn open(path: &Path, sources: &args::SourceArgs, output: &Output) -> Result<Session, Failure> {
+    let options = sources.options().map_err(|e| fail(output, &SourceMap::default(), &[*e]))?;
+    let session = Session::load(path, options).map_err(|e| fail(output, &SourceMap::default(), &[*e]))?;
     if session.has_errors() {
         return Err(fail(output, &session.sources, &session.diagnostics));
     }

@@ -7,13 +7,18 @@ use super::args::RunArgs;
 use super::output::{Format, Output};
 use super::progress::{self, Log};
 use super::summary::align;
-use super::{Failure, args, fail, load};
+use super::{Failure, args, fail, load, profile};
 use crate::base::Diagnostic;
+use crate::check::spec::Stop;
 use crate::driver::commands::{self, Prepared};
-use crate::runtime::train::{Ended, Outcome, train};
+use crate::driver::engine::Watching;
+use crate::driver::{Session, write};
+use crate::runtime::data::weights;
+use crate::runtime::train::{Ended, Outcome, Steps, train};
 use serde_json::json;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 /// Set by SIGINT, SIGTERM and SIGHUP.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -21,34 +26,72 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// The exit code of a run that a signal ended.
 const STOPPED: i32 = 130;
 
-pub fn run(args: &RunArgs, output: &Output) -> Result<i32, Failure> {
+/// Runs of kernels that a trace shows, for each thread of a program.
+const TRACED: usize = 40_000;
+
+pub fn run(args: &RunArgs, output: &Output, began: Instant) -> Result<i32, Failure> {
     let mut session = load(&args.file, output)?;
     session.options.threads = args::threads(args.threads).map_err(|e| fail(output, &session.sources, &[*e]))?;
     session.options.seed = args.seed;
     session.options.memory_limit = args.memory_limit;
     session.options.start.clone_from(&args.start);
+    let traced = args.profile.as_ref().map(|file| if file.is_some() { TRACED } else { 0 });
+    session.options.watch = traced.map(|room| Watching { origin: began, room });
+    for file in [&args.save, &args.profile.clone().flatten()].into_iter().flatten() {
+        if file.extension().is_some_and(|e| e == "nn") {
+            let text = format!("\"{}\" is a source file: nothing else is written to it", file.display());
+            return Err(fail(output, &session.sources, &[Diagnostic::plain("E0201", text)]));
+        }
+        write::can_save(file).map_err(|e| fail(output, &session.sources, &[*e]))?;
+    }
     let prepared = commands::prepare(&session, args.train.as_deref());
-    let runs = prepared.map_err(|e| fail(output, &session.sources, &e))?;
+    let mut runs = prepared.map_err(|e| fail(output, &session.sources, &e))?;
+    if let (Some(file), [first, _, ..]) = (&args.save, runs.as_slice()) {
+        let text = format!("{} runs would all be saved to \"{}\"", runs.len(), file.display());
+        let note = format!("choose one, as in `--train {}`", first.spec.name);
+        return Err(fail(output, &session.sources, &[Diagnostic::plain("E0201", text).note(note)]));
+    }
     listen();
     let mut code = 0;
-    for mut one in runs {
-        output.diagnostics(&session.sources, &one.warnings);
-        output.status(&format!("{}\n{}: {}\n", one.read, one.spec.name, describe(&one)));
-        let mut log = Log::new(output, &one.spec.name, one.steps.figures().to_vec());
-        let done = train(one.steps.as_mut(), &one.spec, &one.parts, &mut log, &INTERRUPTED);
-        log.close();
-        log.result()?;
-        let outcome = done.map_err(|e| fail(output, &session.sources, &[*e]))?;
-        report(output, &one, &outcome)?;
-        if outcome.ended == Ended::Interrupted {
-            return Ok(STOPPED);
+    for one in &mut runs {
+        if args.evaluate {
+            one.spec.stop = vec![Stop::Steps(0)];
         }
-        let missed: Vec<Diagnostic> = outcome.missed.iter().map(|m| m.diagnostic()).collect();
-        output.diagnostics(&session.sources, &missed);
-        output.diagnostics(&session.sources, &outcome.warnings);
-        code = code.max(i32::from(!missed.is_empty()));
+        match run_one(args, output, &session, one)? {
+            Some(worse) => code = code.max(worse),
+            None => {
+                profile::show(args.profile.as_ref(), output, &session, &runs, began)?;
+                return Ok(STOPPED);
+            }
+        }
     }
+    profile::show(args.profile.as_ref(), output, &session, &runs, began)?;
     Ok(code)
+}
+
+/// The exit code of one run; none where it was interrupted.
+fn run_one(args: &RunArgs, output: &Output, session: &Session, one: &mut Prepared) -> Result<Option<i32>, Failure> {
+    output.diagnostics(&session.sources, &one.warnings);
+    output.status(&format!("{}\n{}: {}\n", one.read, one.spec.name, describe(one)));
+    let mut log = Log::new(output, &one.spec.name, one.steps.figures().to_vec());
+    let done = train(one.steps.as_mut(), &one.spec, &one.parts, &mut log, &INTERRUPTED);
+    log.close();
+    log.result()?;
+    let outcome = done.map_err(|e| fail(output, &session.sources, &[*e]))?;
+    report(output, one, &outcome)?;
+    if let Some(file) = &args.save {
+        let about = format!("{}: {}, {} steps", one.spec.name, describe(one), outcome.steps);
+        let saved = weights::bytes(&one.steps.weights(), &about).and_then(|bytes| write::save(file, &bytes));
+        saved.map_err(|e| fail(output, &session.sources, &[*e]))?;
+        output.status(&format!("the weights are in {}\n", file.display()));
+    }
+    if outcome.ended == Ended::Interrupted {
+        return Ok(None);
+    }
+    let missed: Vec<Diagnostic> = outcome.missed.iter().map(|m| m.diagnostic()).collect();
+    output.diagnostics(&session.sources, &missed);
+    output.diagnostics(&session.sources, &outcome.warnings);
+    Ok(Some(i32::from(!missed.is_empty())))
 }
 
 /// The first signal asks the run to end, the second ends the process.

@@ -3,6 +3,7 @@
 //! In: memory and numbers of one run. Out: the C layout that machine code reads. Invariant: the layout of [`Context`] is the
 //! one whose offsets the code generator bakes in.
 
+use super::watch::Watch;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The native function of a whole program. Every thread of a run calls it with its own context.
@@ -23,6 +24,10 @@ pub struct Context {
     /// Called by every thread between kernels that depend on each other.
     pub barrier: unsafe extern "C" fn(*const Barrier),
     pub meeting: *const Barrier,
+    /// Called before and behind each kernel by the thread that runs it, where the step was compiled to be watched.
+    pub mark: unsafe extern "C" fn(*const Watch, u64),
+    /// Null where nobody watches.
+    pub watch: *const Watch,
 }
 
 /// Where the threads of a run wait for each other.
@@ -64,4 +69,15 @@ impl Barrier {
 pub unsafe extern "C" fn meet(barrier: *const Barrier) {
     // SAFETY: a context's `meeting` points to a barrier that outlives the run (the machine owns it).
     unsafe { (*barrier).wait() }
+}
+
+/// [`Watch::mark`] for machine code.
+///
+/// # Safety
+/// `watch` is null or points to a living watch that no other thread writes.
+pub unsafe extern "C" fn mark(watch: *const Watch, code: u64) {
+    // SAFETY: a context's `watch` is null or points to a watch that outlives the run (the machine owns one for each thread).
+    if let Some(watch) = unsafe { watch.as_ref() } {
+        watch.mark(code);
+    }
 }

@@ -20,6 +20,8 @@ pub const THREAD: i32 = std::mem::offset_of!(super::context::Context, thread) as
 pub const THREADS: i32 = std::mem::offset_of!(super::context::Context, threads) as i32;
 pub const BARRIER: i32 = std::mem::offset_of!(super::context::Context, barrier) as i32;
 pub const MEETING: i32 = std::mem::offset_of!(super::context::Context, meeting) as i32;
+pub const MARK: i32 = std::mem::offset_of!(super::context::Context, mark) as i32;
+pub const WATCH: i32 = std::mem::offset_of!(super::context::Context, watch) as i32;
 
 /// What no store of a step changes.
 pub fn constant_memory() -> MemFlagsData {

@@ -20,6 +20,7 @@ mod reduce;
 mod step;
 mod transpose;
 mod unit;
+pub mod watch;
 mod wide;
 
 pub use module::{Compiled, Options, Vectors, compile};

@@ -21,6 +21,8 @@ pub struct Options {
     /// Share a kernel among threads from this much work on; `None`: where it pays.
     pub shared_work: Option<i64>,
     pub vectors: Vectors,
+    /// Marks in the step function before and behind each kernel; no bit depends on them.
+    pub watched: bool,
 }
 
 /// The vector registers that kernels are written for.
@@ -112,7 +114,9 @@ pub fn compile(program: &Program, options: &Options) -> Result<Compiled, Diagnos
     for number in 0..program.kernels.len() {
         kernels.push(kernel(&mut unit, program, number, options.vectors.level())?);
     }
-    let entry = step::write(&mut unit, program, &kernels, options.shared_work.unwrap_or(SHARED_WORK))?;
+    let shared_work = options.shared_work.unwrap_or(SHARED_WORK);
+    let step = step::Step { program, kernels: &kernels, shared_work, watched: options.watched };
+    let entry = step::write(&mut unit, &step)?;
     let Linked { entry, clif, asm } = unit.finish(entry)?;
     Ok(Compiled { entry, clif, asm })
 }

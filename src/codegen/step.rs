@@ -5,7 +5,7 @@
 //! Invariant: no function holds more than [`PART`] calls, so that a program may have any number of kernels.
 
 use super::emit::memory;
-use super::kernel::{self, BARRIER, MEETING, SYMBOLS, THREAD, THREADS, constant_memory};
+use super::kernel::{self, BARRIER, MARK, MEETING, SYMBOLS, THREAD, THREADS, WATCH, constant_memory};
 use super::unit::Unit;
 use crate::base::{Diagnostic, Extent};
 use crate::loops::ir::Program;
@@ -28,28 +28,25 @@ enum Call {
 }
 
 /// What all functions of the step share.
-struct Step<'a> {
-    program: &'a Program,
-    kernels: &'a [FuncId],
+pub(super) struct Step<'a> {
+    pub program: &'a Program,
+    pub kernels: &'a [FuncId],
     /// Kernels with less work than this run on one thread.
-    shared_work: i64,
+    pub shared_work: i64,
+    /// Whether kernels are marked where they begin and end.
+    pub watched: bool,
 }
 
 /// Errors: E0804 where a part is too large for the back end.
-pub(super) fn write(
-    unit: &mut Unit,
-    program: &Program,
-    kernels: &[FuncId],
-    shared_work: i64,
-) -> Result<FuncId, Diagnostic> {
-    let step = Step { program, kernels, shared_work };
+pub(super) fn write(unit: &mut Unit, step: &Step<'_>) -> Result<FuncId, Diagnostic> {
+    let program = step.program;
     let calls = step.calls(unit, program.tree(), &mut 0)?;
     unit.define("step", unit.signature(1, 0), (Linkage::Export, None), &mut |module, b| {
         let size = 8 * program.repeats.len().max(1) as u32;
         let slot = b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, size, 3));
         let context = b.block_params(b.current_block().expect("a function has an entry block"))[0];
         let (steps, none) = (b.ins().stack_addr(types::I64, slot, 0), b.ins().iconst(types::I64, 0));
-        Writer::new(module, b, &step, context, steps, none).calls(b, &calls);
+        Writer::new(module, b, step, context, steps, none).calls(b, &calls);
         b.ins().return_(&[]);
     })
 }
@@ -224,8 +221,20 @@ impl<'a> Writer<'a> {
         let parts = b.ins().select(shared, self.threads, one);
         let callee = self.module.declare_func_in_func(self.step.kernels[number], b.func);
         when(b, here, |b| {
+            self.mark(b, 2 * number);
             b.ins().call(callee, &[self.context, part, parts, self.steps]);
+            self.mark(b, 2 * number + 1);
         });
+    }
+
+    /// Tells the thread's watch where it is.
+    fn mark(&self, b: &mut FunctionBuilder<'_>, code: usize) {
+        if !self.step.watched {
+            return;
+        }
+        let watch = b.ins().load(types::I64, constant_memory(), self.context, WATCH);
+        let code = b.ins().iconst(types::I64, code as i64);
+        outside(b, self.module, self.context, MARK, &[watch, code]);
     }
 }
 
@@ -241,10 +250,15 @@ fn when(b: &mut FunctionBuilder<'_>, condition: Value, write: impl FnOnce(&mut F
 }
 
 fn meet(b: &mut FunctionBuilder<'_>, module: &JITModule, context: Value) {
-    let mut signature = Signature::new(module.isa().default_call_conv());
-    signature.params.push(AbiParam::new(types::I64));
-    let signature = b.import_signature(signature);
-    let callee = b.ins().load(types::I64, constant_memory(), context, BARRIER);
     let meeting = b.ins().load(types::I64, constant_memory(), context, MEETING);
-    b.ins().call_indirect(signature, callee, &[meeting]);
+    outside(b, module, context, BARRIER, &[meeting]);
+}
+
+/// Calls the function that stands at `place` in the context.
+fn outside(b: &mut FunctionBuilder<'_>, module: &JITModule, context: Value, place: i32, args: &[Value]) {
+    let mut signature = Signature::new(module.isa().default_call_conv());
+    signature.params.resize(args.len(), AbiParam::new(types::I64));
+    let signature = b.import_signature(signature);
+    let callee = b.ins().load(types::I64, constant_memory(), context, place);
+    b.ins().call_indirect(signature, callee, args);
 }

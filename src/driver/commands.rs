@@ -3,15 +3,17 @@
 //! In: a [`Session`]. Out: compiled runs and benchmark steps. Invariant: an error here is a diagnostic of the user's file,
 //! of a data file or of a limit.
 
+use super::engine::Engine;
 use super::measure::{Mode, Stepper};
 use super::report::Summary;
 use super::session::Session;
+use super::times::Times;
 use super::trainer::{Answerer, Means, Trainer};
 use crate::base::Diagnostic;
 use crate::base::names::nearest;
 use crate::check::Run;
 use crate::check::spec::TrainSpec;
-use crate::runtime::data::{Dataset, Errors, Parts, StartFile, given, open};
+use crate::runtime::data::{Dataset, Errors, Parts, StartFile, given, invented, open};
 use crate::runtime::memory::Budget;
 use crate::runtime::train::{Steps, Sum};
 
@@ -19,7 +21,7 @@ use crate::runtime::train::{Steps, Sum};
 pub struct Prepared {
     pub spec: TrainSpec,
     pub parts: Parts,
-    pub steps: Box<dyn Steps>,
+    pub steps: Box<Trainer>,
     pub warnings: Errors,
     /// What was read, in one line.
     pub read: String,
@@ -112,27 +114,45 @@ pub fn summary(session: &Session, model: Option<&str>) -> Result<Vec<Summary>, E
     }
 }
 
-/// The first run of a benchmark model, with its `given` data bound from `--start`; the batch is all rows that are given.
-/// With `check`, nothing is random.
+/// The first run of a file on one batch: all rows of `given` data (those of `--start`, or invented ones), the first rows of
+/// any other. With `check`, nothing is random.
 pub fn stepper(session: &Session, mode: Mode, check: bool) -> Result<Box<dyn Stepper>, Errors> {
     let start = start_file(session)?;
     let mut run = runs(session, None)?[0].clone();
-    let data = data_of(session, &mut run, start.as_ref())?;
-    run.spec.batch = data.rows as u64;
+    let mut times = Times::default();
+    let data = times.lap("data", || measured(session, &mut run, start.as_ref()))?;
+    let mut rows = data.parts.train.clone();
+    rows.truncate(usize::try_from(run.spec.batch).unwrap_or(usize::MAX));
     let mut means = means(session);
     match mode {
         Mode::Train => {
             let trainer = Trainer::new(&session.checked, &run, &data, start.as_ref(), check, &mut means);
             let trainer = trainer.map_err(|e| vec![e])?;
             let sums = vec![Sum::default(); trainer.figures().len()];
-            Ok(Box::new(Training { trainer, rows: data.parts.train, sums, step: 0 }))
+            times.add(&trainer.times);
+            Ok(Box::new(Training { trainer, rows, sums, step: 0, times }))
         }
         Mode::Infer => {
             let answerer =
                 Answerer::new(&session.checked, &run, &data, start.as_ref(), &mut means).map_err(|e| vec![e])?;
-            Ok(Box::new(Inference { answerer, rows: (0..data.rows as i32).collect() }))
+            times.add(&answerer.times);
+            Ok(Box::new(Inference { answerer, rows, times }))
         }
     }
+}
+
+/// The data to measure a run with; of `given` data, all rows are one batch.
+fn measured(session: &Session, run: &mut Run, start: Option<&StartFile>) -> Result<Dataset, Errors> {
+    let spec = session.checked.data_of(run);
+    let data = match (spec.reader.name.as_str(), start) {
+        ("given", None) => invented::invent(&spec, run.spec.batch, run.spec.seed)?,
+        _ => data_of(session, run, start)?,
+    };
+    run.dims.clone_from(&data.symbols);
+    if spec.reader.name == "given" {
+        run.spec.batch = data.rows as u64;
+    }
+    Ok(data)
 }
 
 /// Training on the same batch again and again.
@@ -141,6 +161,7 @@ struct Training {
     rows: Vec<i32>,
     sums: Vec<Sum>,
     step: u64,
+    times: Times,
 }
 
 impl Stepper for Training {
@@ -150,12 +171,16 @@ impl Stepper for Training {
         Ok(self.sums[0].mean())
     }
 
-    fn calls(&self) -> u64 {
-        self.trainer.calls()
+    fn engine(&self) -> &Engine {
+        self.trainer.engine()
     }
 
-    fn arena_bytes(&self) -> u64 {
-        self.trainer.arena_bytes()
+    fn times(&self) -> &Times {
+        &self.times
+    }
+
+    fn batch(&self) -> u64 {
+        self.rows.len() as u64
     }
 }
 
@@ -163,6 +188,7 @@ impl Stepper for Training {
 struct Inference {
     answerer: Answerer,
     rows: Vec<i32>,
+    times: Times,
 }
 
 impl Stepper for Inference {
@@ -171,11 +197,15 @@ impl Stepper for Inference {
         Ok(self.answerer.mean_absolute())
     }
 
-    fn calls(&self) -> u64 {
-        self.answerer.calls()
+    fn engine(&self) -> &Engine {
+        self.answerer.engine()
     }
 
-    fn arena_bytes(&self) -> u64 {
-        self.answerer.arena_bytes()
+    fn times(&self) -> &Times {
+        &self.times
+    }
+
+    fn batch(&self) -> u64 {
+        self.rows.len() as u64
     }
 }

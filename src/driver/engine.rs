@@ -4,12 +4,17 @@
 //! after the first step nothing is allocated, and a step is one native call per thread.
 
 use super::compile::{self, Lowered};
+use super::times::Times;
 use crate::base::{DType, Diagnostic};
+use crate::codegen::watch::Watch;
 use crate::codegen::{self, Compiled};
 use crate::graph::Graph;
-use crate::loops::cost;
+use crate::loops::cost::{self, Cost};
+use crate::loops::ir::Program;
+use crate::passes::fuse::Fusion;
 use crate::runtime::machine::{Machine, Store};
 use std::rc::Rc;
+use std::time::Instant;
 
 /// Below this many operations a step, waking a second thread costs more than it saves (measured: a barrier of two spinning
 /// threads takes about 0.2 µs, and a core does some ten thousand operations in a microsecond).
@@ -20,11 +25,21 @@ const OPERATIONS_FOR_THREADS: u64 = 10_000_000;
 pub struct Device {
     pub threads: usize,
     pub vectors: codegen::Vectors,
+    pub watch: Option<Watching>,
+}
+
+/// Look at the clock before and behind each kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watching {
+    /// What the times are counted from.
+    pub origin: Instant,
+    /// So many runs of kernels are kept one by one, for each thread.
+    pub room: usize,
 }
 
 impl Device {
     /// One thread, whatever the machine has.
-    pub const ONE: Device = Device { threads: 1, vectors: codegen::Vectors::Native };
+    pub const ONE: Device = Device { threads: 1, vectors: codegen::Vectors::Native, watch: None };
 }
 
 /// A program that steps.
@@ -33,6 +48,9 @@ pub struct Engine {
     /// Owns the machine code that `machine` calls.
     _code: Compiled,
     pub graph: Graph,
+    pub fusion: Fusion,
+    /// How long each stage of its compilation took.
+    pub times: Times,
     scalars: crate::passes::hoist::StepScalars,
     /// The buffers of the step scalars, in the order of their values.
     places: Vec<(usize, DType)>,
@@ -42,13 +60,17 @@ pub struct Engine {
 
 impl Engine {
     pub fn new(lowered: Lowered, symbols: &[u64], device: Device, store: &mut Store) -> Result<Engine, Diagnostic> {
-        let code = compile::native(
-            &lowered.program,
-            &codegen::Options { vectors: device.vectors, ..codegen::Options::default() },
-        )?;
+        let watched = device.watch.is_some();
+        let options = codegen::Options { vectors: device.vectors, watched, ..codegen::Options::default() };
+        let mut times = lowered.times;
+        let code = times.lap("code", || compile::native(&lowered.program, &options))?;
         let work: u64 = cost::costs(&lowered.program).iter().map(|c| c.flops.bound(symbols)).sum();
         let threads = if work < OPERATIONS_FOR_THREADS { 1 } else { device.threads };
-        let machine = Machine::new(code.entry(), Rc::new(lowered.program), symbols, threads, store)?;
+        let program = Rc::new(lowered.program);
+        let mut machine = times.lap("plan", || Machine::new(code.entry(), program, symbols, threads, store))?;
+        if let Some(Watching { origin, room }) = device.watch {
+            machine.watch(origin, room);
+        }
         let place = |(name, dtype, _): &(String, DType, u32)| machine.find(name).map(|b| (b, *dtype));
         let places: Option<Vec<_>> = lowered.scalars.results.iter().map(place).collect();
         let places = places.unwrap_or_else(|| panic!("invariant broken: step scalars are inputs of the program"));
@@ -56,6 +78,8 @@ impl Engine {
             machine,
             _code: code,
             graph: lowered.simple,
+            fusion: lowered.fusion,
+            times,
             scalars: lowered.scalars,
             places,
             registers: vec![],
@@ -98,6 +122,25 @@ impl Engine {
 
     pub fn arena_bytes(&self) -> u64 {
         self.machine.arena_bytes
+    }
+
+    /// The bytes of all that a step can touch.
+    pub fn bytes(&self) -> u64 {
+        self.machine.bytes()
+    }
+
+    pub fn program(&self) -> &Program {
+        self.machine.program()
+    }
+
+    /// The costs of the kernels, and the numbers of the symbols in a whole batch.
+    pub fn costs(&self) -> (Vec<Cost>, &[u64]) {
+        (cost::costs(self.program()), self.machine.most())
+    }
+
+    /// One for each thread; none where the engine was not made to be watched.
+    pub fn watches(&self) -> &[Watch] {
+        self.machine.watches()
     }
 
     /// The number of elements that a buffer has at the bound symbols it was made for.

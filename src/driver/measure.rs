@@ -3,7 +3,9 @@
 //! In: something that runs one step. Out: seconds per step, memory, first values. Invariant: the values come from the first
 //! steps, before anything is timed, and only monotonic time is used for durations.
 
+use super::engine::Engine;
 use super::report::Bench;
+use super::times::Times;
 use crate::base::Diagnostic;
 use std::time::{Duration, Instant};
 
@@ -11,11 +13,19 @@ use std::time::{Duration, Instant};
 pub trait Stepper {
     fn step(&mut self) -> Result<f64, Box<Diagnostic>>;
 
-    /// Native calls so far, those of all threads together.
-    fn calls(&self) -> u64;
+    /// What runs the step.
+    fn engine(&self) -> &Engine;
 
-    /// The memory that was allocated for what a step computes.
-    fn arena_bytes(&self) -> u64;
+    /// How long it took to read the data, to compile and to draw the weights.
+    fn times(&self) -> &Times;
+
+    /// The rows of a step.
+    fn batch(&self) -> u64;
+
+    /// Native calls so far, those of all threads together.
+    fn calls(&self) -> u64 {
+        self.engine().calls()
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,8 +68,18 @@ pub fn measure(
     bench.median_s = (samples[(samples.len() - 1) / 2] + samples[samples.len() / 2]) / 2.0;
     bench.samples = samples.len() as u64;
     bench.peak_rss_mib = peak_rss_mib();
-    bench.arena_bytes = stepper.arena_bytes();
+    bench.arena_bytes = stepper.engine().arena_bytes();
     Ok(bench)
+}
+
+/// Runs a stepper that is watched for as long as [`measure`] does.
+pub fn watch(stepper: &mut dyn Stepper) -> Result<(), Box<Diagnostic>> {
+    let (begun, mut steps) = (Instant::now(), 0);
+    while steps < 5 || begun.elapsed() < TOTAL {
+        stepper.step()?;
+        steps += 1;
+    }
+    Ok(())
 }
 
 /// The process's peak resident memory (`VmHWM` of Linux), 0 where the system does not tell.

@@ -3,6 +3,7 @@
 //! In: paths and options from the command line. Out: checked sources, stage texts, reports. Invariant: this is the only
 //! place that knows the order of the stages; it prints nothing.
 
+pub mod times;
 pub mod read;
 pub mod write;
 pub mod pipeline;
@@ -13,6 +14,11 @@ pub mod session;
 pub mod stage;
 pub mod report;
 pub mod measure;
+pub mod origin;
+pub mod roof;
+pub mod profile;
+pub mod trace;
+pub mod suite;
 pub mod summary;
 pub mod commands;
 pub mod stages;

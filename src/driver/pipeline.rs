@@ -3,6 +3,7 @@
 //! In: the text of a file, and a way to read the files that it uses. Out: everything that the file says, or every diagnostic.
 //! Invariant: this is the only place that knows which stage follows which; it reads no file itself.
 
+use super::times::Times;
 use crate::base::both::both;
 use crate::base::{Diagnostic, FileId, Fix, Severity, SourceMap, Span};
 use crate::check::{self, Checked, Gradients, NoGradient, library};
@@ -20,6 +21,7 @@ const MAX_TRIED: usize = 32 << 20;
 pub struct Library {
     sources: SourceMap,
     files: Vec<(FileId, ast::File)>,
+    times: Times,
 }
 
 /// A file after all checks.
@@ -30,6 +32,8 @@ pub struct Analysis {
     pub file: FileId,
     pub checked: Checked,
     pub diagnostics: Vec<Diagnostic>,
+    /// Of the first look at the text; trying fixes is not counted.
+    pub times: Times,
 }
 
 impl Analysis {
@@ -51,9 +55,10 @@ impl Library {
             texts.iter().map(tree).collect::<Vec<_>>()
         };
         let (half, rest) = texts.split_at(texts.len().div_ceil(2));
-        let (mut files, rest) = both(|| parse(half), || parse(rest));
+        let mut times = Times::default();
+        let (mut files, rest) = times.lap("parse", || both(|| parse(half), || parse(rest)));
         files.extend(rest);
-        Library { sources, files }
+        Library { sources, files, times }
     }
 
     /// Checks a file; each fix that is offered has been tried: with it, its error is gone and no new one appears.
@@ -68,22 +73,23 @@ impl Library {
 
     fn look(&self, name: &str, text: &str, loader: Loader<'_>) -> Analysis {
         let mut sources = self.sources.clone();
+        let mut times = self.times.clone();
         let mut diagnostics = Vec::new();
         let mut used: Vec<(FileId, ast::File)> = Vec::new();
         let file = sources.add(name, text, false);
-        let (tree, errors) = syntax::parse(file, text);
+        let (tree, errors) = times.lap("parse", || syntax::parse(file, text));
         diagnostics.extend(errors);
         let mut seen = BTreeSet::from([bare(name).to_string()]);
         self.follow(&tree, &mut sources, &mut seen, &mut used, &mut diagnostics, loader);
         if diagnostics.iter().any(|d| d.severity == Severity::Error) {
             let checked = Checked { items: Default::default(), data: vec![], runs: vec![] };
-            return Analysis { sources, tree, file, checked, diagnostics };
+            return Analysis { sources, tree, file, checked, diagnostics, times };
         }
         let mut files: Vec<(FileId, &ast::File)> = self.files.iter().chain(&used).map(|(id, f)| (*id, f)).collect();
         files.push((file, &tree));
-        let (checked, found) = check::check(&sources, &files, &mut differentiate);
+        let (checked, found) = times.lap("check", || check::check(&sources, &files, &mut differentiate));
         diagnostics.extend(found);
-        Analysis { sources, tree, file, checked, diagnostics }
+        Analysis { sources, tree, file, checked, diagnostics, times }
     }
 
     /// The files that `use` names, and those that they use, each once.

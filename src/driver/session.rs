@@ -3,9 +3,10 @@
 //! In: a path and the options of the command line. Out: its sources, tree and diagnostics. Invariant: diagnostics stand in
 //! the order of the source, and every one of them can be shown with `sources`.
 
-use super::engine::Device;
+use super::engine::{Device, Watching};
 use super::pipeline::{Analysis, Library, keep_what_holds};
 use super::read;
+use super::times::Times;
 use crate::base::{Diagnostic, FileId, Severity, SourceMap, Span};
 use crate::check::Checked;
 use crate::check::signature::{Place, bind};
@@ -25,6 +26,7 @@ pub struct Options {
     pub seed: Option<u64>,
     pub threads: usize,
     pub vectors: Vectors,
+    pub watch: Option<Watching>,
     /// What a run may take, in bytes; `None` for the part of the machine's memory that is the default.
     pub memory_limit: Option<u64>,
     /// Weights and `given` data.
@@ -42,6 +44,7 @@ impl Default for Options {
             seed: None,
             threads: 1,
             vectors: Vectors::Native,
+            watch: None,
             memory_limit: None,
             start: None,
             dims: Vec::new(),
@@ -51,7 +54,7 @@ impl Default for Options {
 
 impl Options {
     pub fn device(&self) -> Device {
-        Device { threads: self.threads, vectors: self.vectors }
+        Device { threads: self.threads, vectors: self.vectors, watch: self.watch }
     }
 
     /// Where the data of the file at `path` may lie.
@@ -71,21 +74,25 @@ pub struct Session {
     pub checked: Checked,
     pub diagnostics: Vec<Diagnostic>,
     pub options: Options,
+    /// How long it took to read and to check.
+    pub times: Times,
 }
 
 impl Session {
     /// Reads and checks the file at `path` (`-` for standard input), with the files that it uses.
     pub fn load(path: &Path, options: Options) -> Result<Session, Box<Diagnostic>> {
-        let text = read::source(path)?;
+        let mut times = Times::default();
+        let text = times.lap("read", || read::source(path))?;
         let access = options.access(path);
         let loader = |written: &str| read::used(&access, written);
         let analysis = Library::load().analyse(&shown(path), &text, &loader);
-        let Analysis { sources, tree, file, mut checked, mut diagnostics } = analysis;
+        let Analysis { sources, tree, file, mut checked, mut diagnostics, times: looked } = analysis;
+        times.add(&looked);
         diagnostics.extend(checked.data.iter().flat_map(wrong_words));
         for (name, number) in &options.dims {
             bind_dim(&mut checked.data, name, *number)?;
         }
-        Ok(Session { path: path.to_path_buf(), sources, file, tree, checked, diagnostics, options })
+        Ok(Session { path: path.to_path_buf(), sources, file, tree, checked, diagnostics, options, times })
     }
 
     pub fn text(&self) -> &str {

@@ -7,6 +7,7 @@ use super::commands::{bound, runs};
 use super::compile;
 use super::session::Session;
 use super::stage::Stage;
+use super::times::Times;
 use crate::base::Diagnostic;
 use crate::base::shape::display_shape;
 use crate::check::Run;
@@ -53,7 +54,7 @@ fn graph(session: &Session, run: &Run, stage: Stage) -> Result<Graph, Errors> {
     match stage {
         Stage::Graph => Ok(training.forward),
         Stage::Grad => Ok(training.graph),
-        _ => Ok(compile::fused(&training.graph).map_err(|e| vec![e])?.0),
+        _ => Ok(compile::fused(&training.graph, &mut Times::default()).map_err(|e| vec![e])?.0),
     }
 }
 
@@ -71,7 +72,7 @@ fn one(session: &Session, run: &Run, stage: Stage) -> Result<String, Diagnostic>
             return Ok(training.layers.iter().map(line).collect());
         }
         Stage::Simple | Stage::Fused => {
-            let (simple, _, fusion) = compile::fused(&training.graph)?;
+            let (simple, _, fusion) = compile::fused(&training.graph, &mut Times::default())?;
             return Ok(if stage == Stage::Fused { fused(&simple, &fusion) } else { graph::print::print(&simple) });
         }
         _ => {}

@@ -89,17 +89,20 @@ fn flops(graph: &Graph, value: Value) -> u64 {
     }
     let types: Vec<_> = node.args.iter().map(|v| &graph.nodes[v.0 as usize].ty).collect();
     let io = Io { attrs: &node.attrs, args: &node.args, arg_types: &types, out: Value(0), ty: &node.ty };
-    let at: Vec<Index> = node.ty.shape.iter().map(|_| Index(0)).collect();
-    let mut counter = Counter { symbols: &symbols, times: 1, work: 0 };
+    let at: Vec<Index> = (0..node.ty.rank() as u32).map(Index).collect();
+    let mut counter = Counter { symbols: &symbols, shape: &node.ty.shape, times: 1, work: 0, rows: 1 };
     node.op.element(&mut counter, &io, &at);
-    counter.work.saturating_mul(elements(&node.ty.shape, &symbols).unwrap_or(u64::MAX))
+    counter.work.saturating_mul(elements(&node.ty.shape, &symbols).unwrap_or(u64::MAX)) / counter.rows
 }
 
 /// A kernel that computes nothing and counts.
 struct Counter<'a> {
     symbols: &'a [u64],
+    shape: &'a [Extent],
     times: u64,
     work: u64,
+    /// The work is that of so many elements: numbers that are added to rows fall into each of them alike.
+    rows: u64,
 }
 
 impl Kernel for Counter<'_> {
@@ -111,8 +114,8 @@ impl Kernel for Counter<'_> {
         Scalar(0)
     }
 
-    fn scalar(&mut self, _: ScalarOp, _: &[Scalar]) -> Scalar {
-        self.work = self.work.saturating_add(self.times);
+    fn scalar(&mut self, op: ScalarOp, _: &[Scalar]) -> Scalar {
+        self.work = self.work.saturating_add(self.times.saturating_mul(op.flops()));
         Scalar(0)
     }
 
@@ -127,10 +130,14 @@ impl Kernel for Counter<'_> {
         Scalar(0)
     }
 
-    /// One addition for each element: how many numbers fall into its row is not known.
-    fn scatter(&mut self, _: Index, extents: &[Extent], body: ScatterBody<'_>) -> Scalar {
+    /// One addition for each number, whatever row it falls into.
+    fn scatter(&mut self, at: Index, extents: &[Extent], body: ScatterBody<'_>) -> Scalar {
+        self.rows = self.shape.get(at.0 as usize).map_or(1, |e| e.bound(self.symbols)).max(1);
+        let before = self.times;
+        self.times = self.times.saturating_mul(elements(extents, self.symbols).unwrap_or(u64::MAX));
         self.work = self.work.saturating_add(self.times);
         body(self, &vec![Index(0); extents.len()]);
+        self.times = before;
         Scalar(0)
     }
 

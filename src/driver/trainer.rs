@@ -5,12 +5,14 @@
 
 use super::compile::{self, Lowered};
 use super::engine::{Device, Engine};
+use super::times::Times;
 use crate::base::Diagnostic;
 use crate::check::spec::Stop;
 use crate::check::{self, Checked, Run};
 use crate::graph::{Input, Role};
 use crate::loops::ir::Program;
 use crate::runtime::data::given::channels_last;
+use crate::runtime::data::weights::Weight;
 use crate::runtime::data::{Dataset, StartFile, Storage};
 use crate::runtime::machine::Store;
 use crate::runtime::memory::{Budget, Part};
@@ -36,8 +38,12 @@ pub struct Trainer {
     seed: u64,
     steps_per_epoch: u64,
     total_steps: u64,
+    /// The weights and states of the model, and whether files have their last axis in the second place.
+    weights: Vec<(Input, bool)>,
     /// What the rows of the data make of the steps.
     pub warnings: Vec<Diagnostic>,
+    /// How long it took to compile all programs and to draw the weights.
+    pub times: Times,
 }
 
 impl Trainer {
@@ -50,14 +56,15 @@ impl Trainer {
         check: bool,
         means: &mut Means,
     ) -> Result<Trainer, Diagnostic> {
-        let training = compile::training(checked, run, check)?;
-        let evaluation = checked.evaluation(run).map_err(|e| *e)?;
+        let mut times = Times::default();
+        let training = compile::training_timed(checked, run, check, &mut times)?;
+        let evaluation = times.lap("graph", || checked.evaluation(run)).map_err(|e| *e)?;
         let mut store = Store::default();
         let mut figures = vec!["loss".to_string()];
         figures.extend(run.metrics.iter().map(|(n, _)| n.clone()));
         let warnings = training.last_batch(run.spec.batch, data.parts.train.len() as u64);
         let (train, infer) = (compile::lowered(training.graph)?, compile::lowered(evaluation)?);
-        let first = FirstValues::new(checked, run, start)?;
+        let first = FirstValues::new(checked, run, start, &mut times)?;
         means.take(run, data, &[&train.program, &infer.program], &first)?;
         let mut train = Side::new(train, run, data, means.device, &mut store)?;
         let mut infer = Side::new(infer, run, data, means.device, &mut store)?;
@@ -67,7 +74,10 @@ impl Trainer {
                 .map(|f| [".sum", ".weight"].map(|p| side.engine.output(&(f.clone() + p))).into())
                 .collect();
         }
-        first.fill(run, &mut train.engine, &mut store)?;
+        let filter = |w: &Input| (w.clone(), first.filters.contains(&w.name));
+        let weights = first.weights.iter().map(filter).collect();
+        first.fill(run, &mut train.engine, &mut store, &mut times)?;
+        [&train, &infer].into_iter().for_each(|side| times.add(&side.engine.times));
         for s in &training.states {
             let Some(b) = train.engine.find(&s.name) else { continue };
             let words = vec![(s.value as f32).to_bits(); train.engine.elements(b)];
@@ -81,23 +91,32 @@ impl Trainer {
         });
         // A run that ends by time or plateau has no schedule without a length (`check` sees to it), so this is not read.
         let total_steps = counted.min().unwrap_or(u64::from(u32::MAX));
-        Ok(Trainer { train, infer, figures, seed: run.spec.seed, steps_per_epoch, total_steps, warnings })
+        let seed = run.spec.seed;
+        Ok(Trainer { train, infer, figures, seed, steps_per_epoch, total_steps, weights, warnings, times })
     }
 
-    /// The bytes of the training step's arena.
-    pub fn arena_bytes(&self) -> u64 {
-        self.train.engine.arena_bytes()
+    /// The engine of the training step.
+    pub fn engine(&self) -> &Engine {
+        &self.train.engine
     }
 
-    /// The native calls of training so far, those of all threads together.
-    pub fn calls(&self) -> u64 {
-        self.train.engine.calls()
+    /// The engine of the evaluation.
+    pub fn evaluation(&self) -> &Engine {
+        &self.infer.engine
     }
 
-    /// A weight or state by its name, as f32 bits.
-    pub fn weight(&self, name: &str) -> Option<Vec<u32>> {
-        let b = self.train.engine.find(name)?;
-        Some(self.train.engine.words(b)[..self.train.engine.elements(b)].to_vec())
+    /// The weights and states of the model as they are now. What no step needs has no memory, and is left out.
+    pub fn weights(&self) -> Vec<Weight> {
+        let mut weights = Vec::new();
+        for (Input { name, ty, .. }, filter) in &self.weights {
+            let side = [&self.train, &self.infer].into_iter().find_map(|s| s.engine.find(name).map(|b| (s, b)));
+            if let Some((side, b)) = side {
+                let words = side.engine.words(b)[..side.engine.elements(b)].to_vec();
+                let shape = ty.shape.iter().map(|e| e.bound(&[])).collect();
+                weights.push(Weight { name: name.clone(), shape, words, filter: *filter });
+            }
+        }
+        weights
     }
 }
 
@@ -135,8 +154,14 @@ struct FirstValues<'a> {
 }
 
 impl<'a> FirstValues<'a> {
-    fn new(checked: &Checked, run: &Run, start: Option<&'a StartFile>) -> Result<FirstValues<'a>, Diagnostic> {
-        let check::FirstValues { graph, filters } = checked.first_values(run).map_err(|e| *e)?;
+    fn new(
+        checked: &Checked,
+        run: &Run,
+        start: Option<&'a StartFile>,
+        times: &mut Times,
+    ) -> Result<FirstValues<'a>, Diagnostic> {
+        let made = times.lap("graph", || checked.first_values(run));
+        let check::FirstValues { graph, filters } = made.map_err(|e| *e)?;
         let weights: Vec<Input> =
             graph.inputs.iter().filter(|i| matches!(i.role, Role::Param | Role::State)).cloned().collect();
         let named = |name: &str| start.is_some_and(|s| s.tensors.contains_key(name));
@@ -151,12 +176,13 @@ impl<'a> FirstValues<'a> {
         Ok(FirstValues { weights, filters, start, drawn })
     }
 
-    fn fill(self, run: &Run, to: &mut Engine, store: &mut Store) -> Result<(), Diagnostic> {
+    fn fill(self, run: &Run, to: &mut Engine, store: &mut Store, times: &mut Times) -> Result<(), Diagnostic> {
         if let Some(lowered) = self.drawn {
             let mut engine = Engine::new(lowered, &[1, 1], Device::ONE, store)?;
             engine.write_integer("seed", run.spec.seed);
             engine.write_integer("counter", 0);
-            engine.step(&[1, 1], &[]);
+            times.add(&engine.times);
+            times.lap("first", || engine.step(&[1, 1], &[]));
         }
         let filters = self.filters;
         let named = |name: &str| self.start.and_then(|s| s.tensors.get(name));
@@ -258,6 +284,8 @@ pub struct Answerer {
     output: usize,
     per_row: usize,
     count: usize,
+    /// How long it took to compile all programs, to draw the weights and to rearrange them.
+    pub times: Times,
 }
 
 impl Answerer {
@@ -268,19 +296,22 @@ impl Answerer {
         start: Option<&StartFile>,
         means: &mut Means,
     ) -> Result<Answerer, Diagnostic> {
-        let graph = checked.inference(run).map_err(|e| *e)?;
+        let mut times = Times::default();
+        let graph = times.lap("graph", || checked.inference(run)).map_err(|e| *e)?;
         let name = graph.outputs.first().map_or("output".to_string(), |o| o.name.clone());
         let mut store = Store::default();
         let (packs, rest) = compile::prepacked(compile::lowered(graph)?);
-        let first = FirstValues::new(checked, run, start)?;
+        let first = FirstValues::new(checked, run, start, &mut times)?;
         means.take(run, data, &[&rest.program, &packs.program], &first)?;
         let mut side = Side::new(rest, run, data, means.device, &mut store)?;
-        first.fill(run, &mut side.engine, &mut store)?;
+        first.fill(run, &mut side.engine, &mut store, &mut times)?;
         let symbols = [run.spec.batch, data.rows as u64];
-        Engine::new(packs, &symbols, Device::ONE, &mut store)?.step(&symbols, &[]);
+        let mut packer = Engine::new(packs, &symbols, Device::ONE, &mut store)?;
+        times.lap("first", || packer.step(&symbols, &[]));
+        [&side.engine, &packer].into_iter().for_each(|engine| times.add(&engine.times));
         let output = side.engine.output(&name);
         let per_row = side.engine.elements(output);
-        Ok(Answerer { side, output, per_row, count: 0 })
+        Ok(Answerer { side, output, per_row, count: 0, times })
     }
 
     pub fn answer(&mut self, rows: &[i32]) -> Result<(), Box<Diagnostic>> {
@@ -294,13 +325,9 @@ impl Answerer {
         self.side.engine.words(self.output)[..self.count].iter().map(|w| f32::from_bits(*w))
     }
 
-    /// Native calls so far, those of all threads together.
-    pub fn calls(&self) -> u64 {
-        self.side.engine.calls()
-    }
-
-    pub fn arena_bytes(&self) -> u64 {
-        self.side.engine.arena_bytes()
+    /// The engine of an answer.
+    pub fn engine(&self) -> &Engine {
+        &self.side.engine
     }
 
     pub fn mean_absolute(&self) -> f64 {

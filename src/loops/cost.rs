@@ -5,8 +5,7 @@
 use super::ir::*;
 use super::plan::element_bytes;
 use crate::base::Extent;
-use crate::ops::ScalarOp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// A polynomial in the symbols: the factor of each product of symbols.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,14 +35,40 @@ impl Count {
     }
 }
 
+/// Bytes of one buffer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Touched {
+    /// All of it, as often as a repeat goes through it again.
+    whole: Count,
+    /// What the accesses can reach: an element for each step of the loops that their addresses depend on.
+    reached: Count,
+}
+
+/// The bytes that a kernel moves: of each buffer no more than it has, and no more than its accesses reach.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bytes(BTreeMap<BufferId, Touched>);
+
+impl Bytes {
+    pub fn bound(&self, symbols: &[u64]) -> u64 {
+        let least = |t: &Touched| t.whole.bound(symbols).min(t.reached.bound(symbols));
+        self.0.values().map(least).fold(0, u64::saturating_add)
+    }
+}
+
 /// The cost of one kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
-    /// Arithmetic operations on elements; an `fma` counts two, every other function one.
+    /// Arithmetic operations on elements, as [`crate::ops::ScalarOp::flops`] counts them.
     pub flops: Count,
-    /// Bytes of the buffers that are read, each once; of a gathered buffer, what is loaded.
-    pub read: Count,
-    pub written: Count,
+    pub read: Bytes,
+    pub written: Bytes,
+}
+
+impl Cost {
+    /// Bytes that are read and written.
+    pub fn moved(&self, symbols: &[u64]) -> u64 {
+        self.read.bound(symbols).saturating_add(self.written.bound(symbols))
+    }
 }
 
 /// The costs of all kernels, in order.
@@ -52,34 +77,18 @@ pub fn costs(program: &Program) -> Vec<Cost> {
 }
 
 fn cost(program: &Program, number: usize, kernel: &Kernel) -> Cost {
-    let steps: Vec<Extent> = program.around(number).into_iter().map(|r| program.repeats[r].extent).collect();
-    let mut walk = Walk {
-        program,
-        kernel,
-        extents: steps.clone(),
-        read: BTreeSet::new(),
-        written: BTreeSet::new(),
-        cost: Cost::default(),
-    };
+    let repeats = program.around(number).into_iter().map(|r| program.repeats[r].extent).collect();
+    let mut walk = Walk { program, kernel, repeats, loops: vec![], cost: Cost::default() };
     walk.block(&kernel.body);
-    let Walk { mut cost, read, written, .. } = walk;
-    for (buffers, count) in [(read, &mut cost.read), (written, &mut cost.written)] {
-        for id in buffers {
-            let buffer = &program.buffers[id.0 as usize];
-            // Of a stack, each step takes its own part; any other buffer is gone through at each step.
-            let again = if kernel.steps.is_empty() { steps.as_slice() } else { &[] };
-            count.add(&[again, &buffer.shape].concat(), element_bytes(buffer.dtype));
-        }
-    }
-    cost
+    walk.cost
 }
 
 struct Walk<'a> {
     program: &'a Program,
     kernel: &'a Kernel,
-    extents: Vec<Extent>,
-    read: BTreeSet<BufferId>,
-    written: BTreeSet<BufferId>,
+    /// The extents of the repeats around the kernel.
+    repeats: Vec<Extent>,
+    loops: Vec<(Var, Extent)>,
     cost: Cost,
 }
 
@@ -88,13 +97,15 @@ impl Walk<'_> {
         for stmt in body {
             match stmt {
                 Stmt::Let(val) => self.inst(*val),
-                Stmt::Store { buffer, .. } => {
-                    self.written.insert(*buffer);
+                Stmt::Store { buffer, at, .. } => {
+                    let mut written = std::mem::take(&mut self.cost.written);
+                    self.access(&mut written, *buffer, at);
+                    self.cost.written = written;
                 }
                 Stmt::Loop(inner) => {
-                    self.extents.push(inner.extent);
+                    self.loops.push((inner.var, inner.extent));
                     self.block(&inner.body);
-                    self.extents.pop();
+                    self.loops.pop();
                 }
             }
         }
@@ -102,18 +113,35 @@ impl Walk<'_> {
 
     fn inst(&mut self, val: Val) {
         match &self.kernel.insts[val.0 as usize] {
-            Inst::Scalar { op: ScalarOp::Fma, .. } => self.cost.flops.add(&self.extents, 2),
-            Inst::Scalar { .. } => self.cost.flops.add(&self.extents, 1),
+            Inst::Scalar { op, .. } => {
+                let loops = self.loops.iter().map(|(_, extent)| *extent);
+                let times: Vec<Extent> = self.repeats.iter().copied().chain(loops).collect();
+                self.cost.flops.add(&times, op.flops());
+            }
             Inst::Load { buffer, at, .. } => {
-                let indirect = at.iter().any(|i| i.terms.iter().any(|(_, t)| matches!(t, Term::Val(_))));
-                if indirect {
-                    let bytes = element_bytes(self.program.buffers[buffer.0 as usize].dtype);
-                    self.cost.read.add(&self.extents, bytes);
-                } else {
-                    self.read.insert(*buffer);
-                }
+                let mut read = std::mem::take(&mut self.cost.read);
+                self.access(&mut read, *buffer, at);
+                self.cost.read = read;
             }
             _ => {}
+        }
+    }
+
+    fn access(&self, bytes: &mut Bytes, id: BufferId, at: &[Affine]) {
+        let buffer = &self.program.buffers[id.0 as usize];
+        let size = element_bytes(buffer.dtype);
+        let uses = |var: Var| at.iter().any(|i| i.factor(Term::Var(var)) != 0);
+        // A row that the data names may be another one each time.
+        let indirect = at.iter().any(|i| i.terms.iter().any(|(_, t)| matches!(t, Term::Val(_))));
+        let loops = self.loops.iter().filter(|(var, _)| indirect || uses(*var)).map(|(_, extent)| *extent);
+        let reached: Vec<Extent> = self.repeats.iter().copied().chain(loops).collect();
+        // Of a stack, each step takes its own part; any other buffer is gone through at each step.
+        let stack = self.kernel.steps.iter().any(|s| uses(s.var));
+        let again = if stack { &[] } else { self.repeats.as_slice() };
+        let known = bytes.0.entry(id).or_default();
+        known.reached.add(&reached, size);
+        if known.whole == Count::default() {
+            known.whole.add(&[again, &buffer.shape].concat(), size);
         }
     }
 }

@@ -55,6 +55,17 @@ impl ScalarOp {
         ]
     };
 
+    /// What it counts as arithmetic: a multiplication with its addition two, every other function of numbers one; comparing,
+    /// choosing, converting and drawing count nothing.
+    pub fn flops(self) -> u64 {
+        use ScalarOp::*;
+        match self {
+            Fma => 2,
+            Lt | Le | Eq | And | Or | Not | Select | ToF32 | ToI32 | Random | Unit => 0,
+            _ => 1,
+        }
+    }
+
     pub fn name(self) -> &'static str {
         use ScalarOp::*;
         match self {

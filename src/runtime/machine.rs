@@ -6,7 +6,8 @@
 
 use crate::base::Diagnostic;
 use crate::base::shape::display_bytes;
-use crate::codegen::context::{Barrier, Context, Entry, meet};
+use crate::codegen::context::{Barrier, Context, Entry, mark, meet};
+use crate::codegen::watch::Watch;
 use crate::loops::ir::{Home, Program};
 use crate::loops::plan;
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{JoinHandle, Thread};
+use std::time::Instant;
 
 /// Memory in whole cache lines, zero at first. The machine code writes through its pointer.
 pub struct Memory {
@@ -125,7 +127,7 @@ impl Machine {
                 }
             }
         }
-        let pool = Pool::new(threads.max(1));
+        let pool = Pool::new(threads.max(1), vec![]);
         let (symbols, most) = (symbols.to_vec(), symbols.to_vec());
         let arena_bytes = plan.arena_bytes;
         Ok(Machine { entry, program, outside, _arena: arena, pointers, symbols, most, pool, arena_bytes })
@@ -165,6 +167,29 @@ impl Machine {
         self.symbols.copy_from_slice(symbols);
     }
 
+    /// Looks at the clock at every mark of a step that was compiled to be watched; each thread keeps its first `room` runs
+    /// of kernels.
+    pub fn watch(&mut self, origin: Instant, room: usize) {
+        let (threads, kernels) = (self.pool.workers.len() + 1, self.program.kernels.len());
+        let watches = (0..threads).map(|_| Watch::new(origin, kernels, room)).collect();
+        self.pool = Pool::new(threads, watches);
+    }
+
+    /// One watch for each thread, the first that of the thread that runs the steps; none where nobody watches.
+    pub fn watches(&self) -> &[Watch] {
+        &self.pool.shared.watches
+    }
+
+    /// The numbers that there is memory for: those of a whole batch.
+    pub fn most(&self) -> &[u64] {
+        &self.most
+    }
+
+    /// The bytes of all that a step can touch: the arena and what is bound from outside.
+    pub fn bytes(&self) -> u64 {
+        self.arena_bytes + self.outside.iter().flatten().map(|m| 64 * m.count as u64).sum::<u64>()
+    }
+
     /// One step: one native call on every thread.
     pub fn run(&mut self) {
         let job = Job { entry: self.entry, buffers: self.pointers.as_ptr(), symbols: self.symbols.as_ptr() };
@@ -189,6 +214,7 @@ struct Shared {
     closing: AtomicBool,
     barrier: Barrier,
     parked: Vec<AtomicBool>,
+    watches: Vec<Watch>,
 }
 
 // SAFETY: a job's pointers are dereferenced only between `turn` growing and `done` growing by the number of workers; in that
@@ -209,7 +235,7 @@ struct Pool {
 const SPINS: u32 = 50_000;
 
 impl Pool {
-    fn new(threads: usize) -> Pool {
+    fn new(threads: usize, watches: Vec<Watch>) -> Pool {
         let parked = (0..threads).map(|_| AtomicBool::new(false)).collect();
         let shared = Arc::new(Shared {
             job: Mutex::new(None),
@@ -218,6 +244,7 @@ impl Pool {
             closing: AtomicBool::new(false),
             barrier: Barrier::new(threads as u64),
             parked,
+            watches,
         });
         let mut workers = Vec::new();
         for thread in 1..threads {
@@ -251,13 +278,14 @@ impl Pool {
                 }
             }
         }
-        call(&job, 0, workers + 1, &self.shared.barrier);
+        call(&job, 0, workers + 1, &self.shared);
         self.calls += 1;
         let mut spins = 0u32;
         while self.shared.done.load(Ordering::Acquire) < all_done {
             spins += 1;
             if spins < SPINS { std::hint::spin_loop() } else { std::thread::yield_now() }
         }
+        self.shared.watches.iter().for_each(Watch::step);
     }
 }
 
@@ -271,9 +299,10 @@ impl Drop for Pool {
     }
 }
 
-fn call(job: &Job, thread: u64, threads: u64, barrier: &Barrier) {
+fn call(job: &Job, thread: u64, threads: u64, shared: &Shared) {
     let (buffers, symbols) = (job.buffers, job.symbols);
-    let context = Context { buffers, symbols, thread, threads, barrier: meet, meeting: barrier };
+    let watch = shared.watches.get(thread as usize).map_or(std::ptr::null(), std::ptr::from_ref);
+    let context = Context { buffers, symbols, thread, threads, barrier: meet, meeting: &shared.barrier, mark, watch };
     // SAFETY: the program was verified (every access lies in its buffer at the bound symbols), the pointers cover their
     // buffers by the plan, and indices from data are checked where data is bound.
     unsafe { (job.entry)(&context) }
@@ -301,7 +330,7 @@ fn work(shared: &Shared, thread: usize) {
         (seen, spins) = (turn, 0);
         let job = *shared.job.lock().unwrap_or_else(|e| e.into_inner());
         if let Some(job) = job {
-            call(&job, thread as u64, shared.barrier.threads, &shared.barrier);
+            call(&job, thread as u64, shared.barrier.threads, shared);
         }
         shared.done.fetch_add(1, Ordering::Release);
     }

@@ -26,6 +26,8 @@ pub enum Purpose {
     Split = 1,
     /// The order of the rows in an epoch; the index is the epoch, from 1.
     Epoch = 2,
+    /// Data to measure with; the index is the field.
+    Invented = 3,
 }
 
 /// The numbers of one (seed, purpose, index), one after the other.

@@ -60,6 +60,20 @@ fn alike(dtype: DType, x: u32, y: u32) -> bool {
     x == y || dtype == DType::F32 && f32::from_bits(x).is_nan() && f32::from_bits(y).is_nan()
 }
 
+/// Each kernel was marked as often as its repeats say, and the runs that are kept follow one another.
+fn marked(machine: &Machine, symbols: &[u64]) {
+    let (program, watch) = (machine.program(), &machine.watches()[0]);
+    for (number, taken) in watch.taken().iter().enumerate() {
+        let steps = program.around(number).into_iter().map(|r| program.repeats[r].extent.bound(symbols));
+        assert_eq!(taken.calls, steps.product::<u64>(), "{number}\n{program:#?}");
+        assert!(taken.least <= taken.nanos);
+    }
+    let (mut ran, calls) = (watch.ran(), watch.taken().iter().map(|t| t.calls).sum::<u64>());
+    assert_eq!((ran.len() as u64, watch.steps()), ((calls + u64::from(calls > 0)).min(3), 1));
+    ran.retain(|r| r.kernel < program.kernels.len());
+    assert!(ran.iter().all(|r| r.begin <= r.end) && ran.windows(2).all(|w| w[0].end <= w[1].begin));
+}
+
 /// The outside buffers after a native run.
 fn native(
     program: &Program,
@@ -67,6 +81,7 @@ fn native(
     inputs: &[Vec<u32>],
     symbols: &[u64],
     threads: usize,
+    watched: bool,
 ) -> Vec<Vec<u32>> {
     let mut store = Store::default();
     let program = Rc::new(program.clone());
@@ -75,7 +90,13 @@ fn native(
     for (number, words) in inputs.iter().enumerate().filter(|(n, _)| outside(&program.buffers[*n])) {
         machine.write(number, words);
     }
+    if watched {
+        machine.watch(std::time::Instant::now(), 3);
+    }
     machine.run();
+    if watched {
+        marked(&machine, symbols);
+    }
     let words = |(n, b): (usize, &Buffer)| match outside(b) {
         true => machine.words(n)[..inputs[n].len()].to_vec(),
         false => vec![],
@@ -94,11 +115,21 @@ pub fn same_on(program: &Program, inputs: &[Vec<u32>], symbols: &[u64], threads:
     eval::eval(program, &mut wanted, symbols).unwrap_or_else(|e| panic!("{e}\n{program:#?}"));
     for vectors in Vectors::available() {
         let options = Options { shared_work: Some(0), vectors, ..Options::default() };
+        let watched = Options { watched: true, ..options };
         let compiled = compile(program, &options).unwrap_or_else(|e| panic!("{e:?}\n{program:#?}"));
         for &threads in threads {
-            let got = native(program, &compiled, inputs, symbols, threads);
+            let got = native(program, &compiled, inputs, symbols, threads, false);
             let run = format!("with {vectors:?} on {threads} threads, {symbols:?}");
             hold(program, &got, &wanted, &run);
+            if threads == 2 && Some(&vectors) == Vectors::available().last() {
+                let compiled = compile(program, &watched).unwrap_or_else(|e| panic!("{e:?}\n{program:#?}"));
+                hold(
+                    program,
+                    &native(program, &compiled, inputs, symbols, threads, true),
+                    &wanted,
+                    "while it is watched",
+                );
+            }
         }
     }
 }

@@ -236,3 +236,85 @@ fn a_dense_layer_costs_two_operations_a_weight_and_example() {
     assert_eq!(flops, [0, 10 * 24 * (2 * 20 + 2)]);
     assert_eq!(costs[1].written.bound(&[10]), 10 * 24 * 4);
 }
+
+fn costs_of(text: &str, symbols: &[u64]) -> Vec<(u64, u64, u64)> {
+    let program = nnc::loops::parse::parse(text).unwrap();
+    nnc::loops::verify::verify(&program).unwrap();
+    let cost = |c: &cost::Cost| (c.flops.bound(symbols), c.read.bound(symbols), c.written.bound(symbols));
+    cost::costs(&program).iter().map(cost).collect()
+}
+
+/// Of a table, the rows that are read or added to, but never more than the table; of a slice, the slice.
+#[test]
+fn bytes_are_those_that_the_accesses_reach() {
+    let text = "program p(B)
+buffer @table f32[100, 8] outside
+buffer @rows i32[B] outside
+buffer @out f32[B, 8] outside
+buffer @third f32[B, 24] outside
+
+kernel gather {
+  parallel i0 < B {
+    %0 = load @rows[i0]
+    vector(8) i1 < 8 {
+      %1 = load @table[%0, i1]
+      store @out[i0, i1] = %1
+    }
+  }
+}
+
+kernel scatter {
+  serial i0 < B {
+    %0 = load @rows[i0]
+    vector(8) i1 < 8 {
+      %1 = load @table[%0, i1]
+      %2 = load @out[i0, i1]
+      %3 = add %1, %2
+      store @table[%0, i1] = %3
+    }
+  }
+}
+
+kernel slice {
+  parallel i0 < B {
+    vector(8) i1 < 8 {
+      %0 = load @third[i0, i1 + 8]
+      %1 = neg %0
+      store @out[i0, i1] = %1
+    }
+  }
+}
+";
+    let row = 8 * 4;
+    let few = [(0, 3 * (4 + row), 3 * row), (3 * 8, 3 * (4 + 2 * row), 3 * row), (3 * 8, 3 * row, 3 * row)];
+    assert_eq!(costs_of(text, &[3]), few);
+    let (b, table) = (1000, 100 * row);
+    let many = [(0, b * 4 + table, b * row), (b * 8, b * 4 + table + b * row, table), (b * 8, b * row, b * row)];
+    assert_eq!(costs_of(text, &[b]), many);
+}
+
+/// Of a stack, each step of a repeat takes its own row; what all steps read is gone through in each.
+#[test]
+fn bytes_and_operations_of_a_repeat_are_those_of_all_its_steps() {
+    let text = "program p()
+buffer @stack f32[10, 16] outside
+buffer @weight f32[16] outside
+buffer @state f32[16] outside
+
+steps 0 < 10 forward {
+
+  kernel step step i0 = 0 {
+    vector(16) i1 < 16 {
+      %0 = load @stack[i0, i1]
+      %1 = load @weight[i1]
+      %2 = load @state[i1]
+      %3 = fma %0, %1, %2
+      %4 = lt %0, %1
+      %5 = select %4, %3, %2
+      store @state[i1] = %5
+    }
+  }
+}
+";
+    assert_eq!(costs_of(text, &[]), [(10 * 16 * 2, 10 * 16 * 4 * 3, 10 * 16 * 4)]);
+}

@@ -5,7 +5,7 @@
 
 use nnc::driver::measure::{Mode, Stepper};
 use nnc::driver::{Options, Session, commands};
-use nnc::runtime::train::Sum;
+use nnc::runtime::train::{Steps, Sum};
 use safetensors::tensor::{Dtype, TensorView, serialize};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::{Path, PathBuf};
@@ -130,6 +130,6 @@ fn a_step_has_the_arena_that_the_summary_names() {
         let session = session(model, 2, Some(batch(folder.path(), rows, 784, 10)));
         let stepper = commands::stepper(&session, Mode::Train, false).unwrap_or_else(|e| panic!("{}", e[0].message));
         let planned = commands::summary(&session, None).unwrap_or_else(|e| panic!("{}", e[0].message));
-        assert_eq!(stepper.arena_bytes(), planned[0].arena_bytes, "{model}");
+        assert_eq!(stepper.engine().arena_bytes(), planned[0].arena_bytes, "{model}");
     }
 }

@@ -176,6 +176,18 @@ pub fn channels_last<T: Copy>(values: &[T], shape: &[u64], axis: usize) -> Vec<T
     (0..values.len()).map(|at| values[place(at)]).collect()
 }
 
+/// The inverse of [`channels_last`] along the second axis: row-major numbers of `shape` with the last axis moved before all but
+/// the first.
+pub fn channels_second<T: Copy>(values: &[T], shape: &[u64]) -> Vec<T> {
+    let (Some(&first), Some(&channels), 2..) = (shape.first(), shape.last(), shape.len()) else {
+        return values.to_vec();
+    };
+    let (channels, block) = (channels as usize, values.len() / (first as usize).max(1));
+    let inner = block / channels.max(1);
+    let place = |at: usize| at / block * block + at % inner * channels + at % block / inner;
+    (0..values.len()).map(|at| values[place(at)]).collect()
+}
+
 fn check_classes(
     spec: &DataSpec,
     index: usize,

@@ -26,6 +26,8 @@ pub mod transform;
 pub mod fields;
 pub mod report;
 pub mod given;
+pub mod invented;
+pub mod weights;
 
 pub use file::Access;
 pub use given::StartFile;
