@@ -87,13 +87,8 @@ impl Body {
             outputs: (0..graph.outputs.len()).map(|i| results.contains(&i)).collect(),
         };
         loop {
-            let mut needed = vec![false; graph.nodes.len()];
-            for output in graph.outputs.iter().zip(&live.outputs).filter(|(_, live)| **live) {
-                needed[output.0.value.0 as usize] = true;
-            }
-            for place in (0..graph.nodes.len()).rev().filter(|&p| needed[p]).collect::<Vec<_>>() {
-                mark(graph, place, &mut needed);
-            }
+            let roots = graph.outputs.iter().zip(&live.outputs).filter(|(_, live)| **live).map(|(o, _)| o.value);
+            let (needed, _) = graph.needed(roots);
             let before = live.outputs.clone();
             for (i, input) in graph.inputs.iter().enumerate() {
                 live.inputs[i] |= needed[input.value.0 as usize];
@@ -120,18 +115,6 @@ impl Body {
         }
         let slices = kept(&live.inputs, self.carries..self.carries + self.slices);
         Body { extent: self.extent, reverse: self.reverse, carries, slices, graph: graph.swept() }
-    }
-}
-
-/// Marks what a node reads, back to the inputs.
-fn mark(graph: &Graph, place: usize, needed: &mut [bool]) {
-    let mut stack = vec![place];
-    while let Some(place) = stack.pop() {
-        for arg in &graph.nodes[place].args {
-            if !std::mem::replace(&mut needed[arg.0 as usize], true) {
-                stack.push(arg.0 as usize);
-            }
-        }
     }
 }
 
@@ -164,7 +147,8 @@ impl Graph {
 
     /// Without the nodes, and the parts of loops, that no output needs; inputs stay.
     pub fn swept(&self) -> Graph {
-        let (needed, lives) = self.needed();
+        let roots = self.outputs.iter().map(|o| o.value).chain(self.inputs.iter().map(|i| i.value));
+        let (needed, lives) = self.needed(roots);
         let mut result = Graph { name: self.name.clone(), symbols: self.symbols.clone(), ..Graph::default() };
         let mut numbers = vec![0; self.bodies.len()];
         for (i, live) in lives.iter().enumerate() {
@@ -194,9 +178,10 @@ impl Graph {
         result
     }
 
-    fn needed(&self) -> (Vec<bool>, Vec<Option<Live>>) {
+    /// The nodes that these values need, and what of the loops they need.
+    fn needed(&self, roots: impl Iterator<Item = Value>) -> (Vec<bool>, Vec<Option<Live>>) {
         let mut needed = vec![false; self.nodes.len()];
-        for value in self.outputs.iter().map(|o| o.value).chain(self.inputs.iter().map(|i| i.value)) {
+        for value in roots {
             needed[value.0 as usize] = true;
         }
         let first = self.first_scans();

@@ -7,10 +7,12 @@
 use super::{Builder, Graph, Role};
 use crate::base::{DType, Extent, Shape, Span, Type};
 use crate::ops::scalar::random_word;
-use crate::ops::windows::Sizes;
 use crate::ops::{Emit, Value, build};
 
+mod elements;
+mod places;
 mod scan;
+mod sums;
 
 const DIMS: [u64; 12] = [1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33];
 
@@ -26,6 +28,8 @@ pub fn generate(seed: u64, size: usize) -> Graph {
         key: random_word(seed as u32, (seed >> 32) as u32 ^ 0x5bd1_e995),
         drawn: 0,
         pool: vec![],
+        room: MAX_VALUE,
+        depth: 0,
     };
     for _ in 0..2 + g.below(2) {
         let shape = g.shape();
@@ -44,6 +48,10 @@ struct Generator {
     drawn: u32,
     /// F32 values with a bound of their magnitude.
     pool: Vec<(Value, f64)>,
+    /// The most elements of a value, shared by the steps of the loops around.
+    room: u64,
+    /// How many loops are around.
+    depth: usize,
 }
 
 impl Generator {
@@ -56,8 +64,8 @@ impl Generator {
         Extent::Fixed(DIMS[self.below(DIMS.len())])
     }
 
-    fn fits(shape: &[Extent]) -> bool {
-        crate::base::shape::elements(shape, &[BATCH]).is_some_and(|n| n <= MAX_VALUE)
+    fn fits(&self, shape: &[Extent]) -> bool {
+        crate::base::shape::elements(shape, &[BATCH]).is_some_and(|n| n <= self.room)
     }
 
     fn shape(&mut self) -> Shape {
@@ -65,7 +73,7 @@ impl Generator {
         for axis in 0..self.below(4) {
             let next = if axis == 0 && self.below(2) == 0 { Extent::Sym(0) } else { self.dim() };
             shape.push(next);
-            if !Generator::fits(&shape) {
+            if !self.fits(&shape) {
                 shape.pop();
             }
         }
@@ -83,6 +91,26 @@ impl Generator {
     fn shared(&mut self, name: &str, role: Role, ty: Type) -> Value {
         let found = self.b.graph().inputs.iter().find(|input| input.name == name).map(|input| input.value);
         found.unwrap_or_else(|| self.b.input(name, role, ty, Span::default()))
+    }
+
+    /// The number of the step in i32. A loop has no f64: there it comes from outside.
+    fn counter(&mut self) -> Value {
+        if self.depth > 0 {
+            return self.shared("counter", Role::Scalar, Type::scalar(DType::I32));
+        }
+        let step = self.shared("step", Role::Scalar, Type::scalar(DType::F64));
+        build::to_i32(&mut self.b, step)
+    }
+
+    /// 0.9 to the power of the number of the step, in f32.
+    fn rate(&mut self) -> Value {
+        if self.depth > 0 {
+            return self.shared("rate", Role::Scalar, Type::scalar(DType::F32));
+        }
+        let step = self.shared("step", Role::Scalar, Type::scalar(DType::F64));
+        let rate = build::constant(&mut self.b, 0.9, DType::F64);
+        let rate = build::pow(&mut self.b, rate, step);
+        build::to_f32(&mut self.b, rate)
     }
 
     /// A value, recent ones more often.
@@ -113,7 +141,7 @@ impl Generator {
 
     /// Keeps a value; a large one is brought back by tanh.
     fn keep(&mut self, x: Value, bound: f64) {
-        if !Generator::fits(&self.shape_of(x)) {
+        if !self.fits(&self.shape_of(x)) {
             return;
         }
         let kept = if bound > 100.0 { (build::tanh(&mut self.b, x), 1.0) } else { (x, bound) };
@@ -135,287 +163,6 @@ impl Generator {
             13 => self.scan(),
             _ => self.rare(),
         }
-    }
-
-    fn unary(&mut self) {
-        let (x, bound) = self.pick();
-        let names = ["neg", "abs", "tanh", "sin", "cos", "erf", "floor", "sign", "exp", "log", "sqrt"];
-        let name = names[self.below(names.len())];
-        let (x, bound) = match name {
-            "exp" => {
-                let size = build::abs(&mut self.b, x);
-                (build::neg(&mut self.b, size), 1.0)
-            }
-            "log" | "sqrt" => (self.positive(x), bound + 1.0),
-            "neg" | "abs" => (x, bound),
-            "floor" => (x, bound + 1.0),
-            _ => (x, 1.0),
-        };
-        let y = build::unary(&mut self.b, name, x);
-        self.keep(y, bound);
-    }
-
-    /// |x| + 1/2
-    fn positive(&mut self, x: Value) -> Value {
-        let (size, half) = (build::abs(&mut self.b, x), build::constant_like(&mut self.b, 0.5, x));
-        build::add(&mut self.b, size, half)
-    }
-
-    fn binary(&mut self) {
-        let (x, bound) = self.pick();
-        let (y, other) = self.partner(x);
-        let names = ["add", "sub", "mul", "max", "min", "div", "fma", "pow"];
-        let name = names[self.below(names.len())];
-        let (made, bound) = match name {
-            "div" => {
-                let y = self.positive(y);
-                (build::div(&mut self.b, x, y), bound * 2.0)
-            }
-            "fma" => {
-                let (z, third) = self.partner(x);
-                (build::fma(&mut self.b, x, y, z), bound * other + third)
-            }
-            "pow" => {
-                let (base, exponent) = (self.positive(x), build::sin(&mut self.b, y));
-                (build::pow(&mut self.b, base, exponent), bound + 3.0)
-            }
-            "mul" => (build::mul(&mut self.b, x, y), bound * other),
-            _ => (build::binary(&mut self.b, name, x, y), bound + other),
-        };
-        self.keep(made, bound);
-    }
-
-    fn choose(&mut self) {
-        let (x, bound) = self.pick();
-        let ((y, other), (z, third)) = (self.partner(x), self.partner(x));
-        let name = ["lt", "le", "eq"][self.below(3)];
-        let mut holds = build::binary(&mut self.b, name, x, y);
-        if self.below(3) == 0 {
-            let also = build::lt(&mut self.b, z, x);
-            let name = ["and", "or"][self.below(2)];
-            holds = build::binary(&mut self.b, name, holds, also);
-        }
-        if self.below(4) == 0 {
-            holds = build::not(&mut self.b, holds);
-        }
-        let made = build::select(&mut self.b, holds, y, z);
-        self.keep(made, bound.max(other).max(third));
-    }
-
-    /// Broadcast, transposition, reshape.
-    fn spread(&mut self) {
-        let (x, bound) = self.pick();
-        let mut shape = self.shape_of(x);
-        let mut axes: Vec<usize> = (0..shape.len()).collect();
-        let made = match self.below(3) {
-            0 if shape.len() > 1 => {
-                let (i, j) = (self.below(axes.len()), self.below(axes.len()));
-                axes.swap(i, j);
-                build::transpose(&mut self.b, x, &axes)
-            }
-            1 if shape.iter().skip(1).any(|e| e.fixed().is_some()) => {
-                let last = shape.iter().rposition(|e| e.fixed().is_some()).unwrap_or(0);
-                match (shape[last].fixed(), shape[last - 1].fixed()) {
-                    (Some(n), Some(m)) => {
-                        shape[last - 1] = Extent::Fixed(n * m);
-                        shape.remove(last);
-                    }
-                    (Some(n), None) if n % 3 == 0 => {
-                        shape[last] = Extent::Fixed(n / 3);
-                        shape.insert(last, Extent::Fixed(3));
-                    }
-                    _ => shape.push(Extent::Fixed(1)),
-                }
-                build::reshape(&mut self.b, x, &shape)
-            }
-            _ => {
-                let place = self.below(shape.len() + 1);
-                let symbolic = place == 0 && shape.iter().all(|e| e.fixed().is_some()) && self.below(2) == 0;
-                let extent = if symbolic { Extent::Sym(0) } else { self.dim() };
-                shape.insert(place, extent);
-                if !Generator::fits(&shape) || shape.len() > 4 {
-                    return;
-                }
-                build::broadcast_along(&mut self.b, x, &[place], &shape)
-            }
-        };
-        self.keep(made, bound);
-    }
-
-    fn subset(&mut self, count: usize) -> Vec<usize> {
-        (0..count).filter(|_| self.below(2) == 0).collect()
-    }
-
-    fn reduce(&mut self) {
-        let (x, bound) = self.pick();
-        let axes = self.subset(self.shape_of(x).len());
-        if axes.is_empty() {
-            return;
-        }
-        match self.below(3) {
-            0 => {
-                let made = build::sum_axes(&mut self.b, x, &axes);
-                self.keep(made, bound * 40.0);
-            }
-            1 => {
-                let made = build::max_axes(&mut self.b, x, &axes);
-                self.keep(made, bound);
-            }
-            _ => {
-                let made = build::min_axes(&mut self.b, x, &axes);
-                self.keep(made, bound);
-            }
-        }
-    }
-
-    /// With a new weight along one axis, or with a partner along some.
-    fn contract(&mut self) {
-        let (x, bound) = self.pick();
-        let shape = self.shape_of(x);
-        let letters = &"abcd"[..shape.len().min(4)];
-        if letters.is_empty() || shape.len() > 4 {
-            return;
-        }
-        let summed = self.below(letters.len());
-        let letter = &letters[summed..=summed];
-        let kept = letters.replace(letter, "");
-        if self.below(3) == 0 || shape[summed].fixed().is_none() {
-            let (y, other) = self.partner(x);
-            let made = build::contract(&mut self.b, x, y, &format!("{letters},{letters}->{kept}"));
-            return self.keep(made, bound * other * 40.0);
-        }
-        let width = self.dim();
-        let (weight, axes) = match self.below(2) {
-            0 => (vec![width, shape[summed]], format!("{letters},o{letter}->{kept}o")),
-            _ => (vec![shape[summed], width], format!("{letters},{letter}o->o{kept}")),
-        };
-        let weight = self.input(Role::Param, weight);
-        let made = build::contract(&mut self.b, x, weight, &axes);
-        self.keep(made, bound * 80.0);
-    }
-
-    fn cut(&mut self) {
-        let Some((x, bound, axis, extent)) = self.pick_axis() else { return };
-        let start = self.below(extent as usize) as u64;
-        let step = 1 + self.below(3) as u64;
-        let len = 1 + self.below(((extent - start - 1) / step + 1) as usize) as u64;
-        let made = build::slice(&mut self.b, x, axis, start, len, step);
-        self.keep(made, bound);
-    }
-
-    /// Padding, or values behind one another.
-    fn join(&mut self) {
-        let Some((x, bound, axis, _)) = self.pick_axis() else { return };
-        if self.below(2) == 0 {
-            let (lo, hi) = (self.below(4) as u64, self.below(4) as u64);
-            let value = [0.0, -0.0, -1.5][self.below(3)];
-            let made = build::pad(&mut self.b, x, axis, lo, hi, value);
-            return self.keep(made, bound + 1.5);
-        }
-        let ((y, other), (z, third)) = (self.partner(x), self.partner(x));
-        let parts = if self.below(2) == 0 { vec![x, y] } else { vec![x, y, z] };
-        let made = build::concat(&mut self.b, &parts, axis);
-        self.keep(made, bound.max(other).max(third));
-    }
-
-    fn windows(&mut self) {
-        let Some((x, bound, axis, extent)) = self.pick_axis() else { return };
-        let size = 1 + self.below(extent.min(4) as usize) as u64;
-        let most = if size > 1 { (extent - 1) / (size - 1) } else { 1 };
-        let (stride, apart) = (1 + self.below(3) as u64, 1 + self.below(most.min(3) as usize) as i64);
-        let dilation = if self.below(3) == 0 { -apart } else { apart };
-        let taps = build::window(&mut self.b, x, axis, size, stride, dilation);
-        if !Generator::fits(&self.shape_of(taps)) {
-            return;
-        }
-        match self.below(4) {
-            0 => {
-                let made = build::max_axes(&mut self.b, taps, &[axis + 1]);
-                self.keep(made, bound);
-            }
-            2 => self.convolve(taps, bound, axis, size),
-            1 => {
-                let made = build::unwindow(&mut self.b, taps, axis, Sizes { size, stride, dilation }, extent);
-                self.keep(made, bound * size as f64);
-            }
-            _ => self.keep(taps, bound),
-        }
-    }
-
-    /// Windows times a weight over their taps, with new columns.
-    fn convolve(&mut self, taps: Value, bound: f64, axis: usize, size: u64) {
-        let all: Vec<char> = ('a'..).take(self.b.ty(taps).rank()).collect();
-        let columns = [1, 3, 4, 8][self.below(4)];
-        let weight = self.input(Role::Param, vec![Extent::Fixed(size), Extent::Fixed(columns)]);
-        let (tap, lhs): (char, String) = (all[axis + 1], all.iter().collect());
-        let kept: String = all.iter().filter(|c| **c != tap).collect();
-        let made = build::contract(&mut self.b, taps, weight, &format!("{lhs},{tap}z->{kept}z"));
-        self.keep(made, bound * 2.0 * size as f64);
-    }
-
-    fn rows(&mut self) {
-        let rows = self.shared("rows", Role::Rows, Type::new(DType::I32, vec![Extent::Sym(0)]));
-        let (x, bound) = self.pick();
-        let shape = self.shape_of(x);
-        match shape.first() {
-            Some(Extent::Fixed(3..)) => {
-                let made = build::gather(&mut self.b, x, rows);
-                self.keep(made, bound);
-            }
-            Some(Extent::Sym(0)) => {
-                let extent = Extent::Fixed(3 + self.below(6) as u64);
-                let made = build::scatter_add(&mut self.b, rows, x, extent);
-                self.keep(made, bound * 40.0);
-            }
-            _ => {}
-        }
-    }
-
-    /// Indices, random numbers, scalars of the step, stopped gradients.
-    fn rare(&mut self) {
-        let (x, bound) = self.pick();
-        let shape = self.shape_of(x);
-        let made = match self.below(5) {
-            4 => {
-                let Some((x, bound, axis, extent)) = self.pick_axis() else { return };
-                let shape = self.shape_of(x);
-                let (places, last) = (build::iota(&mut self.b, &shape, axis), extent as f64 - 2.0);
-                let last = build::constant_like(&mut self.b, last, places);
-                let mirrored = build::sub(&mut self.b, last, places);
-                let made = build::take(&mut self.b, x, mirrored, axis);
-                return self.keep(made, bound * 2.0);
-            }
-            0 => {
-                let Some((x, _, axis, _)) = self.pick_axis() else { return };
-                let still = build::stop_gradient(&mut self.b, x);
-                let best = build::argmax(&mut self.b, still, axis);
-                let best = build::to_f32(&mut self.b, best);
-                return self.keep(best, 33.0);
-            }
-            1 if !shape.is_empty() => {
-                let axis = self.below(shape.len());
-                let index = build::iota(&mut self.b, &shape, axis);
-                let index = build::to_f32(&mut self.b, index);
-                build::mul(&mut self.b, index, x)
-            }
-            2 if shape.iter().skip(1).all(|e| e.fixed().is_some()) => {
-                let seed = self.shared("seed", Role::Scalar, Type::scalar(DType::I32));
-                let step = self.shared("step", Role::Scalar, Type::scalar(DType::F64));
-                let step = build::to_i32(&mut self.b, step);
-                let stream = self.below(100) as i64;
-                let noise = build::random(&mut self.b, &shape, stream, seed, step);
-                build::mul(&mut self.b, x, noise)
-            }
-            _ => {
-                let step = self.shared("step", Role::Scalar, Type::scalar(DType::F64));
-                let rate = build::constant(&mut self.b, 0.9, DType::F64);
-                let rate = build::pow(&mut self.b, rate, step);
-                let rate = build::to_f32(&mut self.b, rate);
-                let rate = build::broadcast_to(&mut self.b, rate, &shape);
-                build::mul(&mut self.b, x, rate)
-            }
-        };
-        self.keep(made, bound * 40.0);
     }
 
     /// The last values are outputs; the loss is the sum of the elements of the last three.
