@@ -1,5 +1,6 @@
 //! The library and the walls around it: gradients against differences, and what the modules may know of each other.
 
+mod axes;
 mod gradients;
 mod padding;
 mod recurrent;

@@ -84,12 +84,22 @@ impl Elaborator<'_> {
         for item in items {
             let place = self.axis(&t, item)?;
             if places.contains(&place) {
-                return Err(errors::bad_axis(self.blame(item.span), "twice", &t));
+                return Err(errors::bad_order(
+                    self.blame(item.span),
+                    "an axis stands twice in this order",
+                    items.len(),
+                    &t,
+                ));
             }
             places.push(place);
         }
         if places.len() != t.axes.len() {
-            return Err(errors::bad_axis(self.blame(order.span), "left out", &t));
+            return Err(errors::bad_order(
+                self.blame(order.span),
+                "an axis is left out of this order",
+                items.len(),
+                &t,
+            ));
         }
         let axes: Vec<Axis> = places.iter().map(|p| t.axes[*p].clone()).collect();
         let map = (0..places.len()).map(|i| places.iter().position(|p| *p == i).unwrap_or(i) as i64).collect();
@@ -142,8 +152,15 @@ impl Elaborator<'_> {
         let last = Val::number(-1.0, span);
         let place = self.axis(&t, &last)?;
         self.refuse_padding("split", &t.axes[place], span)?;
-        let Some(extent) = t.axes[place].extent.fixed().filter(|e| n >= 1.0 && n.fract() == 0.0 && *e % n as u64 == 0)
-        else {
+        if n < 1.0 || n.fract() != 0.0 {
+            return Err(errors::out_of_range(
+                self.blame(parts.span),
+                "the number of parts",
+                "a whole number from 1",
+                n,
+            ));
+        }
+        let Some(extent) = t.axes[place].extent.fixed().filter(|e| *e % n as u64 == 0) else {
             let found = super::value::describe_axes(&t);
             return Err(errors::extent_differs(
                 self.blame(span),

@@ -6,10 +6,15 @@
 use super::elaborate::{Elaborator, Res};
 use super::errors::{self, Boxed};
 use super::trace::labelled;
+use super::value::ValKind;
+use crate::base::Extent;
 use crate::syntax::ast::{BinaryOp, Expr, ExprKind, Str};
 
 impl Elaborator<'_> {
     pub fn assertion(&mut self, condition: &Expr, message: Option<&Str>) -> Res<()> {
+        if self.unknown_size(condition) {
+            return Ok(());
+        }
         let v = self.eval(condition)?;
         if v.as_number() != Some(0.0) {
             return Ok(());
@@ -17,6 +22,16 @@ impl Elaborator<'_> {
         let text = message.map_or("an assertion does not hold", |m| m.text.as_str());
         let d = errors::promise(self.blame(condition.span), &self.filled_in(text));
         Err(self.dividing(self.with_numbers(d, condition), condition))
+    }
+
+    /// Whether a condition is about a size that only the data tells.
+    fn unknown_size(&self, condition: &Expr) -> bool {
+        let mut unknown = false;
+        super::items::names_in_expr(condition, &mut |name, _| {
+            let value = self.lookup(name).map(|v| &v.kind);
+            unknown |= matches!(value, Some(ValKind::Dim { extent: Extent::Sym(_), .. }));
+        });
+        unknown
     }
 
     /// `d`, with the numbers behind the names of a condition that does not hold, each where it comes from if the user wrote it.

@@ -119,6 +119,11 @@ impl Elaborator<'_> {
         if let ("max" | "min", [a, b]) = (name, values.as_slice()) {
             return self.elementwise(if name == "max" { "max" } else { "min" }, &[a.clone(), b.clone()], span);
         }
+        if let ("max" | "min", [x], None) = (name, values.as_slice(), axes)
+            && let Some((a, b)) = x.ends()
+        {
+            return Ok(Val::number(if name == "max" { a.max(b) } else { a.min(b) }, x.span));
+        }
         let [x] = values.as_slice() else {
             return Err(errors::ill_shaped(
                 self.blame(span),

@@ -264,7 +264,7 @@ pub fn number_as_string(span: Span, text: &str) -> Boxed {
 
 /// An axis is known by a name only where a definition gives it one.
 const AXES_BY_NUMBER: &str =
-    "an axis without a name here is told by its number: of [H, W, C], `[2, 0, 1]` is the order C, H, W";
+    "an axis has the name under which it comes in, as `x: [H, W, C]`; of these, `[2, 0, 1]` is the order C, H, W";
 
 pub fn undefined(span: Span, name: &str, candidates: &[&str]) -> Boxed {
     let d = error("E0106", span, format!("`{name}` is not defined"), "not known here".into());
@@ -295,6 +295,12 @@ pub fn wrong_unit(span: Span, what: &str, wanted: &str) -> Boxed {
 
 pub fn out_of_range(span: Span, what: &str, range: &str, found: f64) -> Boxed {
     error("E0109", span, format!("{what} must be {range}, not {found}"), format!("must be {range}"))
+}
+
+/// `sqrt(-1)`
+pub fn not_a_number(span: Span, op: &str, of: &[f64]) -> Boxed {
+    let of = of.iter().map(f64::to_string).collect::<Vec<_>>().join(", ");
+    error("E0109", span, format!("`{op}` of {of} is no number"), "gives no number".into())
 }
 
 pub fn promise(span: Span, text: &str) -> Boxed {

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Words that settings understand; anything else unknown is a mistake.
-pub const WORDS: [&str; 13] = [
+pub const WORDS: [&str; 16] = [
     "states",
     "none",
     "same",
@@ -31,6 +31,9 @@ pub const WORDS: [&str; 13] = [
     "tanh_form",
     "inside",
     "outside",
+    "reflect",
+    "replicate",
+    "circular",
 ];
 
 impl Elaborator<'_> {
@@ -176,6 +179,9 @@ impl Elaborator<'_> {
             BinaryOp::Add => self.elementwise("add", &[a, b], span),
             BinaryOp::Sub => self.elementwise("sub", &[a, b], span),
             BinaryOp::Mul => self.elementwise("mul", &[a, b], span),
+            BinaryOp::Div if b.as_number() == Some(0.0) => {
+                Err(errors::out_of_range(self.blame(b.span), "the right side of `/`", "other than 0", 0.0))
+            }
             BinaryOp::Div => self.elementwise("div", &[a, b], span),
             BinaryOp::Pow => self.power(a, b, span),
             BinaryOp::Mod => {
@@ -294,7 +300,7 @@ impl Elaborator<'_> {
             return Ok(row);
         }
         let (base, outside) = match padded(base) {
-            Some((x, value)) => (x, Some(self.number(value)?)),
+            Some((x, value)) => (x, Some(self.fill(value)?)),
             None => (base, None),
         };
         let v = self.eval(base)?;

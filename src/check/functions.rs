@@ -40,12 +40,12 @@ pub const FUNCTIONS: [Function; 43] = [
     function(
         "max",
         "x, axis = none, keep = false",
-        "The greatest element along an axis; `max(a, b)` is the greater of two.",
+        "The greatest element along an axis; `max(a, b)` is the greater of two, `max(a .. b)` that of a range.",
     ),
     function(
         "min",
         "x, axis = none, keep = false",
-        "The least element along an axis; `min(a, b)` is the lesser of two.",
+        "The least element along an axis; `min(a, b)` is the lesser of two, `min(a .. b)` that of a range.",
     ),
     function("select", "condition, a, b", "a where the condition holds, else b."),
     function("argmax", "x, axis = -1", "The place of the greatest element along an axis, as a class."),
@@ -70,7 +70,11 @@ pub const FUNCTIONS: [Function; 43] = [
     function("present", "x, axis", "Which steps along an axis are no padding, or `none`."),
     function("take", "x, places, axis", "The elements of an axis at `places`; beyond its ends, those at the ends."),
     function("pair", "k", "Two values; one stands for both."),
-    function("pad", "x, value", "In an index, what is read outside of x: `pad(x, 0)[i - 1]`."),
+    function(
+        "pad",
+        "x, value",
+        "In an index, what is read outside of x: `pad(x, 0)[i - 1]`; a number, `reflect`, `replicate` or `circular`.",
+    ),
     function("keep", "layer, name, …", "A layer that keeps its weights under the joined name."),
     function("backward", "body, x", "The body with every scan in it turned round."),
 ];

@@ -13,6 +13,7 @@ pub mod elaborate;
 pub mod asserts;
 pub mod weights;
 pub mod trace;
+pub mod margin;
 pub mod window;
 pub mod equation;
 pub mod tensor;

@@ -28,7 +28,7 @@ impl Elaborator<'_> {
         }
         let v = self.eval(base)?;
         let ValKind::Func(Func::Def { def, path: Some(path), .. }) = &v.kind else {
-            return Err(errors::unsupported(self.blame(span), &format!("`.{}`", field.text)));
+            return Err(errors::wrong_type(self.blame(span), &format!("a kept layer before `.{}`", field.text), &v));
         };
         if let Some(weight) = self.weights.get(&join(path, &field.text)) {
             return Ok(Val::tensor(weight.tensor.clone(), span));

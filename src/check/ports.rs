@@ -51,6 +51,7 @@ impl Elaborator<'_> {
                             errors::batch_written(*d, batch.span, next.span)
                         }
                         _ if d.code == "E0301" => self.births(*d, dims, &def.name.text, v.span, &shape),
+                        _ if d.code == "E0302" => self.births(*d, &[], &def.name.text, v.span, &shape),
                         _ => d,
                     })?;
                 } else if ty.kind.is_some() && !t.own_axes().is_empty() && matches!(def.kind, DefKind::Loss) {
@@ -332,8 +333,41 @@ impl Elaborator<'_> {
                 None => {}
             }
         }
+        let dims = port.ty.as_ref().and_then(|ty| ty.dims.as_deref()).unwrap_or_default();
+        for (place, name) in in_place_of(def, dims, t, outer) {
+            if t.axes.iter().all(|a| a.name.as_ref() != Some(&name)) {
+                t.axes[place].name.get_or_insert(name);
+            }
+        }
         Ok(v)
     }
+}
+
+/// What the axes of a result are called outside that are new in the place of an axis of the input: of `[H, W, C] -> [_, _, out]`
+/// all three.
+fn in_place_of(def: &Def, dims: &[Expr], t: &Tensor, outer: &Outer) -> Vec<(usize, String)> {
+    let from =
+        def.inputs.first().and_then(|port| port.ty.as_ref()).and_then(|ty| ty.dims.as_deref()).unwrap_or_default();
+    let rest = |dims: &[Expr]| dims.iter().position(|d| matches!(d.kind, ExprKind::Rest));
+    if from.len() != dims.len() || rest(from) != rest(dims) {
+        return vec![];
+    }
+    let new = |dim: &Expr| match &dim.kind {
+        ExprKind::Name(n) => !outer.contains_key(n),
+        kind => matches!(kind, ExprKind::Wildcard | ExprKind::Binary(..)),
+    };
+    let named = |(i, (from, to)): (usize, (&Expr, &Expr))| match &from.kind {
+        ExprKind::Name(n) if new(to) => {
+            let place = if rest(dims).is_some_and(|r| i > r) {
+                t.axes.len() - (dims.len() - i)
+            } else {
+                i + t.axes.len() - t.own_axes().len()
+            };
+            Some((place, outer.get(n)?.clone()?))
+        }
+        _ => None,
+    };
+    from.iter().zip(dims).enumerate().filter_map(named).collect()
 }
 
 /// Where the last layer of a body is given a size that its output does not have, and the promised one.

@@ -139,7 +139,11 @@ impl Elaborator<'_> {
                 .into_iter()
                 .find(|r| r.name() == op)
                 .unwrap_or_else(|| panic!("`{op}` is a row of the scalar table"));
-            return Ok(Val::number(number::apply(row, &numbers), span));
+            let result = number::apply(row, &numbers);
+            if result.is_nan() && !numbers.iter().any(|n| n.is_nan()) {
+                return Err(errors::not_a_number(self.blame(span), op, &numbers));
+            }
+            return Ok(Val::number(result, span));
         }
         if args.iter().any(|a| matches!(a.kind, ValKind::Tensor(_))) {
             let tensors = self.operands(args, span)?;

@@ -193,6 +193,14 @@ impl Val {
         Val::new(ValKind::Tensor(tensor), span)
     }
 
+    /// The ends of a range; those of a number are itself.
+    pub fn ends(&self) -> Option<(f64, f64)> {
+        match self.kind {
+            ValKind::Range(a, b) => Some((a, b)),
+            _ => self.as_number().map(|n| (n, n)),
+        }
+    }
+
     /// The value as a plain number: a literal, or a dimension whose extent is known.
     pub fn as_number(&self) -> Option<f64> {
         match &self.kind {

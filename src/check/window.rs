@@ -6,6 +6,7 @@
 
 use super::elaborate::{Elaborator, Res};
 use super::errors;
+use super::margin::Fill;
 use super::tensor::extents;
 use super::value::{Axis, Label, Tensor, Val, ValKind};
 use crate::base::{Extent, Span};
@@ -55,6 +56,18 @@ impl Window {
 
     pub fn padded(&self) -> i64 {
         self.extent as i64 + self.before + self.behind
+    }
+
+    /// The first of so many positions whose taps all lie outside of the axis.
+    fn sees_nothing(&self, positions: u64) -> Option<u64> {
+        let (extent, step) = (self.extent as i64, self.dilation as i64);
+        let (before, last) = (self.before.max(0) as u64, positions - 1);
+        // Only the first ones and the last one may.
+        (0..positions.min(before.div_ceil(self.stride))).chain([last]).find(|&at| {
+            let first = at as i64 * self.stride as i64 - self.before;
+            let inside = if first < 0 { first + (-first + step - 1) / step * step } else { first };
+            inside >= extent || (inside - first) / step >= self.taps as i64
+        })
     }
 
     fn positions(&self) -> Option<u64> {
@@ -217,17 +230,18 @@ impl Elaborator<'_> {
     }
 
     /// Reads several axes at sums. What only splits an axis comes last, next to the product that may not need the split.
-    pub fn windows(&mut self, mut t: Tensor, sums: Vec<(usize, Sum)>, outside: Option<f64>) -> Res<Tensor> {
+    pub fn windows(&mut self, mut t: Tensor, sums: Vec<(usize, Sum)>, fill: Option<Fill>) -> Res<Tensor> {
         let splits =
             |s: &Self, sum: &Sum| sum.terms.len() == 2 && sum.terms.iter().all(|m| s.label_extent(&m.index).is_some());
         let (last, first): (Vec<_>, Vec<_>) = sums.iter().partition(|(_, sum)| splits(self, sum));
         let mut plans = Vec::new();
         for (place, sum) in first.iter().chain(&last) {
-            plans.push((*place, self.plan(&t, *place, sum, outside)?));
+            plans.push((*place, self.plan(&t, *place, sum, fill)?));
         }
         // What lies outside is added before any window is taken: the margin of one axis is not repeated by the taps of another.
         for (place, Plan { w, span, .. }) in &plans {
-            t.value = self.resize(t.value, *place, w.extent, (w.before, w.behind), outside.unwrap_or(0.0), *span)?;
+            let fill = fill.unwrap_or(Fill::Number(0.0));
+            t.value = self.resize(t.value, *place, w.extent, (w.before, w.behind), fill, *span)?;
             t.axes[*place].extent = Extent::Fixed(w.padded() as u64);
         }
         // Then from the last axis to the first, because a window inserts an axis.
@@ -242,8 +256,8 @@ impl Elaborator<'_> {
         Ok(t)
     }
 
-    /// How axis `place` of `t` is read at `sum`. `outside` is what is read beyond its ends.
-    fn plan(&mut self, t: &Tensor, place: usize, sum: &Sum, outside: Option<f64>) -> Res<Plan> {
+    /// How axis `place` of `t` is read at `sum`. `fill` is what is read beyond its ends.
+    fn plan(&mut self, t: &Tensor, place: usize, sum: &Sum, fill: Option<Fill>) -> Res<Plan> {
         self.refuse_padding("a window", &t.axes[place], sum.span)?;
         let Extent::Fixed(extent) = t.axes[place].extent else {
             return Err(errors::unsupported(self.blame(sum.span), "a window over an axis of unknown length"));
@@ -274,14 +288,23 @@ impl Elaborator<'_> {
                 w.behind = (last as i64 - extent as i64 - w.before).max(0);
             }
         }
-        if outside.is_none() && (w.before > 0 || w.behind > 0) {
-            return Err(errors::reads_outside(self.blame(sum.span), w.before.max(w.behind)));
+        match fill {
+            None if w.before > 0 || w.behind > 0 => {
+                return Err(errors::reads_outside(self.blame(sum.span), w.before.max(w.behind)));
+            }
+            Some(fill) => self.check_margin(&w, fill, sum.said)?,
+            None => {}
         }
         let positions = match (w.positions(), position.1) {
             (Some(most), Some(n)) if n <= most => n,
             (Some(most), None) => most,
             _ => return Err(self.no_room(t, &w, sum)),
         };
+        if let (Some(Fill::Number(n)), Some(at)) = (fill, w.sees_nothing(positions))
+            && n.is_infinite()
+        {
+            return Err(self.sees_nothing(&w, at, sum.said));
+        }
         let (position, tap) = (position.0.index.clone(), tap.map(|(m, _)| m.index.clone()));
         Ok(Plan { w, positions, position, tap, span: sum.span })
     }
@@ -320,32 +343,6 @@ impl Elaborator<'_> {
             value = self.emit("slice", first(positions), &[value], span)?;
         }
         Ok(Tensor { value, axes, kind })
-    }
-
-    /// Elements added at both ends of an axis, or with negative numbers, taken away.
-    fn resize(
-        &mut self,
-        mut value: crate::ops::Value,
-        place: usize,
-        extent: u64,
-        (before, behind): (i64, i64),
-        outside: f64,
-        span: Span,
-    ) -> Res<crate::ops::Value> {
-        let int = |name, n: i64| (name, Attr::Int(n));
-        let (cut, rest) = (-before.min(0), -behind.min(0));
-        if cut > 0 || rest > 0 {
-            let len = extent as i64 - cut - rest;
-            let attrs = [int("axis", place as i64), int("start", cut), int("len", len), int("step", 1)];
-            value = self.emit("slice", attrs.into(), &[value], span)?;
-        }
-        let (lo, hi) = (before.max(0), behind.max(0));
-        if lo > 0 || hi > 0 {
-            let value_of = ("value", Attr::Float(outside));
-            let attrs = [int("axis", place as i64), int("lo", lo), int("hi", hi), value_of];
-            value = self.emit("pad", attrs.into(), &[value], span)?;
-        }
-        Ok(value)
     }
 
     /// The error of a window for which there is no room: how the axis came to be that short, and what would fit.
@@ -404,7 +401,7 @@ impl Elaborator<'_> {
         if left < 1 {
             return Err(errors::nothing_left(self.blame(sum.said), whole, before, behind));
         }
-        t.value = self.resize(t.value, place, whole, (-before as i64, -behind as i64), 0.0, sum.span)?;
+        t.value = self.resize(t.value, place, whole, (-before as i64, -behind as i64), Fill::Number(0.0), sum.span)?;
         t.axes[place].extent = Extent::Fixed(left as u64);
         Ok(t)
     }

@@ -6,6 +6,7 @@ pub fn cases() -> Vec<Case> {
     let mut cases = limits();
     cases.extend(types());
     cases.extend(windows());
+    cases.extend(settings());
     cases.extend(padding());
     cases.extend(attention());
     cases.extend(batches());
@@ -168,7 +169,7 @@ fn windows() -> Vec<Case> {
             &["E0110", "2 channels and 4 new ones", "into 3 groups", "C is 2 here", "groups is 3 here", "write `2`"],
             "x -> conv(4, 3, groups = 3)",
         ),
-        case("T6", &["E0109", "other than 0, not 0"], "x -> conv(4, 3, groups = 0)"),
+        case("T6", &["E0110", "whole number from 1", "groups is 0 here"], "x -> conv(4, 3, groups = 0)"),
         case("T6", &["E0303", "a dimension cannot be 0"], "x -> conv(4, 0)"),
         case("T6", &["E0303", "a dimension cannot be -2"], "x -> maxpool(-2)"),
         case(
@@ -194,9 +195,52 @@ fn windows() -> Vec<Case> {
         ),
         case(
             "T9",
-            &["E0106", "m.nn:3:31", "`C` is not defined", "`[2, 0, 1]` is the order C, H, W"],
+            &["E0106", "m.nn:3:31", "`C` is not defined", "as `x: [H, W, C]`", "`[2, 0, 1]` is the order C, H, W"],
             "x -> conv(4, 3) -> flatten([C, H, W])",
         ),
+    ]
+}
+
+/// Settings that no layer can have: each with its number, and with what it may be.
+fn settings() -> Vec<Case> {
+    let case = |code, says: &[&'static str], body: &str| {
+        let all = [&[code, "m.nn:3:"], says].concat();
+        let text = model(&format!("{body} -> flatten -> dense(3)")).replace("x: [6]", "x: [8, 8, 2]");
+        check("T6", 3, &all, text)
+    };
+    let margin = "a number from 0, `before .. behind`, or `same`";
+    vec![
+        case("E0305", &["wholly in its margin", "5 before, 5 behind", "write `1`"], "x -> maxpool(2, pad = 5)"),
+        case("E0305", &["wholly in its margin", "pad = [1, 2]"], "x -> maxpool(3, pad = [1, 5])"),
+        case("E0305", &["window 6 of an axis", "0 before, 6 behind"], "x -> maxpool(3, stride = 2, pad = 0 .. 6)"),
+        case("E0110", &["smaller than the windows", "pad is 3 here", "k is 3 here"], "x -> avgpool(3, pad = 3)"),
+        case("E0110", &[margin, "pad is -1 here"], "x -> maxpool(2, pad = -1)"),
+        case("E0110", &[margin, "pad is -4 here"], "x -> conv(4, 3, pad = -4)"),
+        case("E0110", &[margin, "pad is -1 here"], "x -> conv(4, 3, pad = [same, -1])"),
+        case("E0110", &["groups is 0.5 here", "whole number from 1"], "x -> conv(4, 3, groups = 0.5)"),
+        case("E0110", &["groups is -1 here", "whole number from 1"], "x -> conv(4, 3, groups = -1)"),
+        case("E0110", &["groups is -1 here", "whole number from 1"], "x -> groupnorm(-1)"),
+        case("E0110", &["times is 0 here", "whole number from 1"], "x -> depthwise(3, times = 0)"),
+        case("E0110", &["`eps` is a number from 0", "eps is -1 here"], "x -> layernorm(eps = -1)"),
+        case("E0110", &["`eps` is a number from 0", "eps is -1 here"], "x -> rmsnorm(eps = -1)"),
+        case("E0110", &["`eps` is a number from 0", "eps is -1 here"], "x -> batchnorm(eps = -1)"),
+        case("E0110", &["from 0 to 1", "momentum is 2 here"], "x -> batchnorm(momentum = 2)"),
+        case("E0110", &["which is 2", "extra is 2 here"], "x -> conv_transpose(4, 3, stride = 2, extra = 2)"),
+        case("E0109", &["must be other than 0"], "x -> avgpool(2, divisor = 0)"),
+        case(
+            "E0305",
+            &["`reflect` fills a margin of at most 7 here, not of 8"],
+            "x -> conv(4, 3, pad = 8, fill = reflect)",
+        ),
+        case("E0305", &["`circular` fills", "needs 9, has 8"], "x -> conv(4, 3, pad = 9, fill = circular)"),
+        case("E0105", &["`reflect`, `replicate` or `circular`"], "x -> conv(4, 3, fill = same)"),
+        case("E0308", &["an axis stands twice in this order of [8, 8, 2]"], "x -> flatten([0, 1, 1])"),
+        case("E0308", &["an axis is left out of this order", "2 of 3 axes"], "x -> flatten([0, 1])"),
+        case("E0302", &["`conv1d` takes [T, C], gets [2]", "[2] here"], "x -> global_avgpool -> conv1d(4, 1)"),
+        case("E0109", &["the number of parts must be a whole number from 1, not 0"], "split(x, 0) -> add"),
+        case("E0109", &["`sqrt` of -1 is no number"], "sqrt(-1) * x"),
+        case("E0109", &["the right side of `/` must be other than 0"], "x / 0"),
+        case("E0105", &["a kept layer before `.weight`"], "x -> embedding_transposed(3)"),
     ]
 }
 
@@ -241,7 +285,7 @@ fn attention() -> Vec<Case> {
         ),
         case(
             &["E0301", "m.nn:5:3", "needs D = 8, gets 6", "[4, 8] here", "[4, 6] here"],
-            &format!("{two}cross_attention(q, k, k, heads = 2)"),
+            &format!("{two}dot_attention(q, k, k)"),
         ),
         case(
             &["E0301", "m.nn:5:3", "needs S = 4, gets 3", "[4, 8] here", "[3, 8] here"],
@@ -251,7 +295,12 @@ fn attention() -> Vec<Case> {
             &["E0309", "m.nn:4:3", "[5] and [4, 12] do not fit together", "matched from the right", "[4, 12] here"],
             "m = index(x -> dense(5), 1) == 0\n  softmax(x, mask = m)",
         ),
-        case(&["E0302", "m.nn:3:19", "`attention` takes [T, D], gets [48]"], "x -> flatten -> attention(2)"),
+        case(
+            &["E0302", "m.nn:3:19", "`attention` takes [T, D], gets [48]", "[48] here"],
+            "x -> flatten -> attention(2)",
+        ),
+        case(&["E0110", "m.nn:3:8", "layers is 1.5 here"], "x -> lstm(3, layers = 1.5)"),
+        case(&["E0301", "m.nn:2:10", "carries `h` as [3]", "this is [4, 12]"], "x -> gru(3, h0 = x)"),
     ]
 }
 

@@ -266,7 +266,7 @@ fn picture_net(case: &Case, layers: &dyn Fn(u64) -> String, chain: &str) -> Resu
     let layers = layers(classes);
     Ok(format!(
         "data d = given {{ x: image[{height}, {width}, {channels}]; y: class({classes}) }}\n\
-         model m  x: [{height}, {width}, {channels}] -> logits[{classes}] {{\n{layers}\n  x -> {chain}\n}}\n\
+         model m  x: [H, W, C] -> logits[{classes}] {{\n{layers}\n  x -> {chain}\n}}\n\
          train m on d {{ loss = cross_entropy; optimizer = {}; batch = {}; stop = 20 steps }}\n",
         optimizer(case)?,
         batch(case)
@@ -277,7 +277,7 @@ fn lenet(case: &Case) -> Result<String, String> {
     let layers = |classes| {
         format!("c0 = conv(6, 5, pad = 2); c1 = conv(16, 5); l0 = dense(120); l1 = dense(84); l2 = dense({classes})")
     };
-    let chain = "c0 -> relu -> maxpool(2) -> c1 -> relu -> maxpool(2) -> flatten([2, 0, 1]) \
+    let chain = "c0 -> relu -> maxpool(2) -> c1 -> relu -> maxpool(2) -> flatten(C, H, W) \
                  -> l0 -> relu -> l1 -> relu -> l2";
     picture_net(case, &layers, chain)
 }
@@ -288,9 +288,5 @@ fn three_convolutions(case: &Case) -> Result<String, String> {
         layers.push_str(&format!("c{i} = conv({out}, 3, pad = 1, bias = false); n{i} = batchnorm\n"));
         chain.push_str(&format!("c{i} -> n{i} -> relu -> maxpool(2) -> "));
     }
-    picture_net(
-        case,
-        &|classes| format!("{layers}out = dense({classes})"),
-        &format!("{chain}flatten([2, 0, 1]) -> out"),
-    )
+    picture_net(case, &|classes| format!("{layers}out = dense({classes})"), &format!("{chain}flatten(C, H, W) -> out"))
 }

@@ -20,6 +20,8 @@ use std::sync::Arc;
 /// What the attributes say.
 struct Network {
     units: u64,
+    /// The width of h, where it is not that of c.
+    narrow: Option<u64>,
     layers: u64,
     directions: u64,
     bias: bool,
@@ -32,7 +34,16 @@ pub fn is_one(case: &Case) -> bool {
 }
 
 fn network(case: &Case) -> Result<Network, String> {
-    let known = ["input_size", "hidden_size", "num_layers", "bias", "bidirectional", "nonlinearity", "batch_first"];
+    let known = [
+        "input_size",
+        "hidden_size",
+        "num_layers",
+        "bias",
+        "bidirectional",
+        "nonlinearity",
+        "batch_first",
+        "proj_size",
+    ];
     if let Some(unknown) = case.attributes.keys().find(|a| !known.contains(&a.as_str())) {
         return Err(unknown.clone());
     }
@@ -45,6 +56,7 @@ fn network(case: &Case) -> Result<Network, String> {
     };
     Ok(Network {
         units: get("hidden_size").and_then(|v| v.as_u64()).ok_or("hidden_size")?,
+        narrow: get("proj_size").and_then(|v| v.as_u64()).filter(|&n| n > 0 && case.op == "lstm"),
         layers: get("num_layers").and_then(|v| v.as_u64()).unwrap_or(1),
         directions: 1 + u64::from(flag("bidirectional", false)),
         bias: flag("bias", true),
@@ -58,6 +70,10 @@ impl Network {
         if self.cell == "lstm" { &["h", "c"] } else { &["h"] }
     }
 
+    fn width(&self, state: &str) -> u64 {
+        self.narrow.filter(|_| state == "h").unwrap_or(self.units)
+    }
+
     fn text(&self, inputs: &[String]) -> String {
         let Network { units, layers, directions, bias, cell, .. } = self;
         let count = layers * directions;
@@ -67,7 +83,8 @@ impl Network {
         let given: Vec<&str> = self.states().iter().copied().filter(|s| inputs.contains(&format!("{s}0"))).collect();
         for s in &given {
             let split = if count > 1 { format!(" -> split({count})") } else { String::new() };
-            text += &format!("  {} = reshape({s}0, [{}]){split}\n", numbered(&format!("{s}first")), count * units);
+            let width = self.width(s);
+            text += &format!("  {} = reshape({s}0, [{}]){split}\n", numbered(&format!("{s}first")), count * width);
         }
         let mut below = "x".to_string();
         for layer in 0..*layers {
@@ -78,8 +95,9 @@ impl Network {
                 let targets: Vec<String> = self.states().iter().map(|s| format!("{s}last{k}")).collect();
                 let firsts: String = given.iter().map(|s| format!(", {s}0 = {s}first{k}")).collect();
                 let relu = if self.relu { ", relu = true" } else { "" };
+                let narrow = self.narrow.map_or(String::new(), |n| format!(", proj = {n}"));
                 text += &format!(
-                    "  f{k} = keep(one_{cell}({units}, bias = {bias}{relu}, give = states, reverse = {reverse}{firsts}), \
+                    "  f{k} = keep(one_{cell}({units}, bias = {bias}{relu}{narrow}, give = states, reverse = {reverse}{firsts}), \
                      \"_l{layer}{ending}\")\n  y{k}, {} = {below} -> f{k}\n",
                     targets.join(", ")
                 );
@@ -90,7 +108,8 @@ impl Network {
         }
         text += &format!("  y = {below}\n");
         for s in self.states() {
-            let rows: Vec<String> = (0..count).map(|k| format!("reshape({s}last{k}, [1, {units}])")).collect();
+            let rows: Vec<String> =
+                (0..count).map(|k| format!("reshape({s}last{k}, [1, {}])", self.width(s))).collect();
             text += &format!("  {s}n = [{}] -> concat(axis = 0)\n", rows.join(", "));
         }
         text + "}\n"

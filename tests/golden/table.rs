@@ -97,14 +97,18 @@ const CONV: &[Setting] = &[
     Sizes("dilation", "dilation", "1"),
     As("groups", "groups", 1.0),
     Flag("bias", "bias", true),
-    Only("padding_mode", "zeros"),
+    Word("padding_mode", "fill", "zeros", FILLS),
 ];
+const FILLS: &[(&str, &str)] =
+    &[("zeros", "0"), ("reflect", "reflect"), ("replicate", "replicate"), ("circular", "circular")];
 const REDUCTION: Setting = Known("reduction");
 const DENSE: &[Setting] = &[As("out_features", "out", f64::NAN), Known("in_features"), Flag("bias", "bias", true)];
-/// `d_in` and `embed_dim` are what the inputs have.
+/// `d_in`, `embed_dim`, `kdim` and `vdim` are what the inputs have.
 const HEADS: &[Setting] = &[
     As("num_heads", "heads", f64::NAN),
     Known("embed_dim"),
+    Known("kdim"),
+    Known("vdim"),
     Flag("causal", "causal", false),
     Flag("bias", "bias", true),
     Known("batch_first"),

@@ -69,6 +69,29 @@ fn only_the_first_layer_of_a_body_has_the_name_of_the_whole() {
 }
 
 #[test]
+fn a_narrow_state_has_one_weight_more() {
+    let names =
+        ["r.bias_hh_l0 f32[12]", "r.bias_ih_l0 f32[12]", "r.weight_hh_l0 f32[12, 2]", "r.weight_hr_l0 f32[2, 3]"];
+    let all = [&names[..], &["r.weight_ih_l0 f32[12, 4]"]].concat();
+    assert_eq!(weights("lstm(3, proj = 2)"), all);
+}
+
+/// A tensor in parentheses stands for itself, not for a setting behind it.
+#[test]
+fn the_first_state_may_be_a_tensor() {
+    let first = "  s = mean(x, axis = 0) -> dense(3)\n";
+    for (layer, one) in [
+        ("rnn(3, h0 = s)", "one_rnn(3, h0 = s)"),
+        ("gru(3, h0 = s)", "one_gru(3, h0 = s)"),
+        ("lstm(3, h0 = s, c0 = s)", "one_lstm(3, h0 = s, c0 = s)"),
+    ] {
+        let whole = forward(&format!("{first}  r = keep({layer})\n  x -> r -> flatten -> dense(3)"));
+        let hand = forward(&format!("{first}  r = keep({one}, \"_l0\")\n  x -> r -> flatten -> dense(3)"));
+        assert_eq!(graph::diff::diff(&whole, &hand), "", "{layer}");
+    }
+}
+
+#[test]
 fn a_stack_is_its_layers_one_on_the_other() {
     let stack = forward(
         "  r = keep(lstm(3, layers = 2, bidirectional = true, give = states))\n  y, h, c = x -> r\n\

@@ -23,12 +23,15 @@ pub fn rank_differs(span: Span, owner: &str, wanted: &str, found: &Tensor) -> Bo
     let d = error("E0302", span, format!("`{owner}` takes {wanted}, gets {shape}"), format!("gets {shape}"));
     let flat: Option<u64> = found.own_axes().iter().map(|a| a.extent.fixed()).try_fold(1u64, |n, e| n.checked_mul(e?));
     match (flat, helps("E0302").next()) {
-        (Some(n), Some(layer)) if found.own_axes().len() > 1 => {
+        (Some(n), Some(layer)) if found.own_axes().len() > 1 && !wanted.contains(',') => {
             let start = Span { end: span.start, ..span };
             let d = (*d).note(format!("`{layer}` makes {shape} into [{n}]"));
             Box::new(d.fix(format!("put `{layer}` before it: {shape} becomes [{n}]"), start, format!("{layer} -> ")))
         }
         _ if matches!(found.kind, Kind::Token(_)) => helped(*d, "E0311 tokens"),
+        _ if found.own_axes().len() < wanted.split(',').filter(|axis| !axis.contains("..")).count() => {
+            Box::new((*d).note(format!("`reshape(x, …)` cuts {shape} into axes, here {wanted}")))
+        }
         _ => d,
     }
 }
@@ -155,6 +158,23 @@ pub fn window_offset(span: Span, found: f64) -> Boxed {
     error("E0305", span, text, "must be a whole number".into())
 }
 
+/// A window that reads nothing but what lies outside.
+pub fn sees_nothing(span: Span, w: &Window, at: u64) -> Boxed {
+    let text = format!("window {} of an axis of {} lies wholly in its margin", at + 1, w.extent);
+    let d = error("E0305", span, text, format!("{} before, {} behind", w.before, w.behind));
+    Box::new((*d).note(format!(
+        "a window reaches over {}: a margin of {} is seen with the axis",
+        w.reach(),
+        w.reach() - 1
+    )))
+}
+
+/// More elements of an axis outside than it has to give.
+pub fn margin_too_wide(span: Span, how: &str, found: i64, most: u64) -> Boxed {
+    let text = format!("`{how}` fills a margin of at most {most} here, not of {found}");
+    error("E0305", span, text, format!("needs {found}, has {most}"))
+}
+
 /// A window that does not fit: E0305 where the data's own axis is too short, E0306 where layers before made it so.
 pub fn no_room(span: Span, w: &Window, sizes: &[Size]) -> Boxed {
     let (taps, reach, extent) = (w.taps, w.reach(), w.extent);
@@ -214,6 +234,14 @@ fn product(of: &[Extent]) -> String {
 
 pub fn two_unknowns(span: Span) -> Boxed {
     error("E0307", span, "`reshape` can work out one axis, not two".into(), "the second `_`".into())
+}
+
+/// An order of axes that is none.
+pub fn bad_order(span: Span, what: &str, given: usize, tensor: &Tensor) -> Boxed {
+    let (rank, shape) = (tensor.own_axes().len(), describe_axes(tensor));
+    let d = error("E0308", span, format!("{what} of {shape}"), format!("{given} of {rank} axes"));
+    let all: Vec<String> = (0..rank).map(|a| a.to_string()).collect();
+    Box::new((*d).note(format!("each axis stands in it once: [{}] in some order", all.join(", "))))
 }
 
 pub fn bad_axis(span: Span, found: &str, tensor: &Tensor) -> Boxed {
