@@ -39,7 +39,8 @@ fn the_suite_measures_every_model_of_a_folder_beside_the_machine() {
         let names = ["read", "parse", "check", "graph", "differentiate", "simplify", "fuse", "loops", "plan", "code"];
         assert!(names.iter().all(|s| stages[&format!("{s}_s")].as_f64().unwrap() > 0.0), "{speed}");
         let sum: f64 = stages.values().map(|s| s.as_f64().unwrap()).sum();
-        assert!((number(speed, "compile_s") - sum).abs() < 1e-6);
+        // Stages of the programs of a run may overlap.
+        assert!((0.3 * sum..=sum + 1e-9).contains(&number(speed, "compile_s")), "{speed}");
         // Two products forward, two gradients of weights and one of the hidden layer: 2 operations a weight and row.
         let products = 16.0 * 2.0 * hidden * (4.0 + 3.0 + 4.0 + 3.0 + 3.0);
         assert!((1.0..1.6).contains(&(number(speed, "flops") / products)), "{speed}");

@@ -40,14 +40,17 @@ fn mode(args: &BenchArgs) -> measure::Mode {
 fn run_one(args: &BenchArgs, file: &Path, output: &Output, began: Instant) -> Result<i32, Failure> {
     let (session, mode) = (session(args, file, output)?, mode(args));
     let measured = commands::stepper(&session, mode, args.check).and_then(|mut stepper| {
-        measure::measure(stepper.as_mut(), mode, args.check, &|| measure::since_exec(began)).map_err(|e| vec![*e])
+        let bench = measure::measure(stepper.as_mut(), mode, args.check, &|| measure::since_exec(began));
+        let mut times = session.times.clone();
+        times.add(stepper.times());
+        Ok((bench.map_err(|e| vec![*e])?, times))
     });
-    let bench = measured.map_err(|e| fail(output, &session.sources, &e))?;
+    let (bench, times) = measured.map_err(|e| fail(output, &session.sources, &e))?;
     match output.format {
         Format::Json => output.record(&json!({
             "reason": "bench", "schema": 1, "median_s": bench.median_s, "min_s": bench.min_s,
             "samples": bench.samples, "cold_1_s": bench.cold_1_s, "peak_rss_mib": bench.peak_rss_mib,
-            "arena_bytes": bench.arena_bytes,
+            "arena_bytes": bench.arena_bytes, "compile_s": times.compiling().as_secs_f64(), "stages": speed::stages_of(&times),
             "calls_per_step": bench.calls_per_step, "values": bench.values, "threads": session.options.threads,
         }))?,
         _ => output.data(&table(&bench, args.check))?,

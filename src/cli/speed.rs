@@ -10,8 +10,8 @@ use crate::base::shape::display_bytes;
 use crate::driver::profile::Row;
 use crate::driver::roof::Roof;
 use crate::driver::suite::Speed;
-use crate::driver::times::STAGES;
-use serde_json::{Map, Value, json};
+use crate::driver::times::{STAGES, Times};
+use serde_json::{Value, json};
 use std::io;
 
 /// The stages of a compilation that are shown, in order.
@@ -40,12 +40,17 @@ fn per_second(amount: u64, seconds: f64) -> f64 {
     amount as f64 / seconds.max(1e-9) / 1e9
 }
 
+/// Seconds by stage.
+pub fn stages_of(times: &Times) -> Value {
+    let stage = |s: &'static str| (format!("{s}_s"), json!(times.of(s).as_secs_f64()));
+    Value::Object(stages().map(stage).collect())
+}
+
 pub fn record(speed: &Speed, roof: &Roof) -> Value {
-    let stage = |s: &'static str| (format!("{s}_s"), json!(speed.times.of(s).as_secs_f64()));
     let least = speed.bench.min_s;
     json!({
         "reason": "speed", "schema": 1, "model": speed.model, "batch": speed.batch,
-        "compile_s": speed.times.compiling().as_secs_f64(), "stages": stages().map(stage).collect::<Map<_, _>>(),
+        "compile_s": speed.times.compiling().as_secs_f64(), "stages": stages_of(&speed.times),
         "min_s": least, "median_s": speed.bench.median_s, "samples": speed.bench.samples,
         "flops": speed.flops, "gflops": per_second(speed.flops, least),
         "share_of_arithmetic": speed.flops as f64 / least.max(1e-9) / roof.flops,

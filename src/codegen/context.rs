@@ -13,7 +13,8 @@ pub type Entry = unsafe extern "C" fn(*const Context);
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Context {
-    /// One pointer per buffer of the program, each to its whole extent at the bound symbols.
+    /// The tables of the kernels, one behind the other: the pointer to the numbers of the symbols, then one to each buffer of
+    /// [`super::table`], in its whole extent at the bound symbols.
     pub buffers: *const *mut u8,
     /// One number per symbol of the program.
     pub symbols: *const u64,

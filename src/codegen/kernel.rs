@@ -1,6 +1,6 @@
 //! One kernel to one function.
 //!
-//! In: a verified kernel. Out: the body of a function of (context, part, parts). Invariant: the parts of all threads together
+//! In: a verified kernel. Out: the body of a function of (table, part, parts, steps). Invariant: the parts of all threads together
 //! are the kernel, whatever their number, and each part begins at a multiple of every step its loop takes.
 
 use super::analysis::{Coefficient, Facts};
@@ -26,6 +26,17 @@ pub const WATCH: i32 = std::mem::offset_of!(super::context::Context, watch) as i
 /// What no store of a step changes.
 pub fn constant_memory() -> MemFlagsData {
     MemFlagsData::trusted().with_readonly()
+}
+
+/// The buffers of a kernel in the order of its table: before their pointers stands that to the numbers of the symbols.
+pub fn table(kernel: &Kernel) -> Vec<BufferId> {
+    let mut buffers = Vec::new();
+    kernel.for_each_buffer(&mut |b| {
+        if !buffers.contains(&b) {
+            buffers.push(b);
+        }
+    });
+    buffers
 }
 
 /// The loop that threads share, if the kernel is one independent loop and what is computed for it.
@@ -73,7 +84,8 @@ fn price(inst: &Inst) -> i64 {
     }
 }
 
-/// Writes the function. `b` stands in an entry block with the four parameters: context, part, parts, the steps' numbers.
+/// Writes the function. `b` stands in an entry block with the four parameters: the kernel's table, part, parts, the steps'
+/// numbers.
 ///
 /// `native` is the number of lanes of the widest vector register.
 pub fn write(
@@ -95,12 +107,12 @@ pub fn write(
             }
         }
     }
-    let pointers = b.ins().load(types::I64, constant_memory(), params[0], BUFFERS);
+    let buffers = table(kernel);
     let mut bases = BTreeMap::new();
     for site in &mut sites {
         let base = *bases
             .entry(site.buffer)
-            .or_insert_with(|| b.ins().load(types::I64, constant_memory(), pointers, 8 * site.buffer as i32));
+            .or_insert_with(|| b.ins().load(types::I64, constant_memory(), params[0], place(&buffers, site.buffer)));
         let moved = coefficients.get(&site.linear.constant).map(|&c| b.ins().iadd(base, c));
         site.base = vec![moved.unwrap_or(base)];
     }
@@ -143,6 +155,12 @@ pub fn write(
     emitter.b.ins().return_(&[]);
 }
 
+/// Where the pointer to a buffer stands in the table.
+fn place(buffers: &[BufferId], buffer: usize) -> i32 {
+    let found = buffers.iter().position(|b| b.0 as usize == buffer);
+    8 * (1 + found.unwrap_or_else(|| panic!("invariant broken: a kernel's table has all its buffers"))) as i32
+}
+
 /// The iterations of part `part` of `parts`.
 fn part(emitter: &mut Emitter<'_, '_>, shared: &Loop, part: Value, parts: Value) -> Span {
     let granule = step(shared, emitter.native);
@@ -179,7 +197,7 @@ fn load_symbols(
     program: &Program,
     kernel: &Kernel,
     sites: &[super::emit::Site],
-    context: Value,
+    kernel_table: Value,
 ) -> Vec<Option<Value>> {
     let mut used = BTreeSet::new();
     let mut see = |extent: Extent| {
@@ -203,7 +221,7 @@ fn load_symbols(
     if used.is_empty() {
         return vec![None; program.symbols.len()];
     }
-    let table = b.ins().load(types::I64, constant_memory(), context, SYMBOLS);
+    let table = b.ins().load(types::I64, constant_memory(), kernel_table, 0);
     let mut out = vec![None; program.symbols.len()];
     for s in used {
         out[s as usize] = Some(b.ins().load(types::I64, constant_memory(), table, 8 * s as i32));

@@ -5,11 +5,13 @@
 //! Every access is in range because the program was verified and the run checks the rows that it binds.
 
 mod access;
+mod alike;
 mod address;
 pub mod analysis;
 pub mod context;
 mod depend;
 mod emit;
+mod function;
 mod index;
 mod kernel;
 mod lanes;
@@ -23,4 +25,5 @@ mod unit;
 pub mod watch;
 mod wide;
 
-pub use module::{Compiled, Options, Vectors, compile};
+pub use kernel::table;
+pub use module::{Cache, Compiled, Options, Vectors, compile, compile_with};

@@ -3,15 +3,21 @@
 //! In: a verified program. Out: [`Compiled`]: its entry point and, on request, its text before and after the back end.
 //! Invariant: the code allocates nothing and calls nothing outside but the barrier and the f64 scalars of the step.
 
+use super::alike;
 use super::analysis::Facts;
 use super::context::Entry;
+use super::function::{Code, Compiler};
 use super::kernel;
 use super::step;
-use super::unit::{Linked, Unit, refused};
+use super::unit::{Linked, Unit, Workshop, refused};
 use super::wide::Level;
+use crate::base::both::each;
 use crate::base::{DType, Diagnostic};
 use crate::loops::ir::Program;
-use cranelift_module::{FuncId, Linkage, Module};
+use cranelift_codegen::ir::Signature;
+use cranelift_module::{FuncId, Linkage};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// How much trouble the back end takes, and which texts are kept.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,7 +32,7 @@ pub struct Options {
 }
 
 /// The vector registers that kernels are written for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Vectors {
     /// The widest of this machine.
     #[default]
@@ -106,35 +112,117 @@ impl Compiled {
 
 /// Kernels with less work (simple operations on an element) than this run on one thread: about 10 µs.
 const SHARED_WORK: i64 = 1 << 17;
+/// The code of kernels by all that it depends on, so that programs of one run compile what they have in common once.
+#[derive(Default)]
+pub struct Cache(Mutex<BTreeMap<(Vectors, String), Arc<Code>>>);
+
+impl Cache {
+    fn known(&self) -> MutexGuard<'_, BTreeMap<(Vectors, String), Arc<Code>>> {
+        self.0.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// The kernels that were compiled, but for those that name their unit.
+    pub fn kernels(&self) -> usize {
+        self.known().len()
+    }
+}
+
 /// Compiles a program that [`crate::loops::verify`] has accepted.
 ///
 /// Errors: E0901 where the machine lacks what is needed, E0804 where a kernel is too large for the back end.
 pub fn compile(program: &Program, options: &Options) -> Result<Compiled, Diagnostic> {
-    let (mut unit, mut kernels) = (Unit::new(options.text)?, Vec::new());
-    for number in 0..program.kernels.len() {
-        kernels.push(kernel(&mut unit, program, number, options.vectors.level())?);
+    compile_with(program, options, &Cache::default())
+}
+
+/// [`compile`], where code that `cache` has is not made again.
+pub fn compile_with(program: &Program, options: &Options, cache: &Cache) -> Result<Compiled, Diagnostic> {
+    let mut unit = Unit::new(options.text)?;
+    let texts = alike::texts(program);
+    let mut firsts: BTreeMap<&str, usize> = BTreeMap::new();
+    for (number, text) in texts.iter().enumerate() {
+        firsts.entry(text).or_insert(number);
+    }
+    let mut numbers: Vec<usize> = firsts.values().copied().collect();
+    numbers.sort_unstable();
+    let codes = codes(&mut unit, program, options, cache, (&texts, &numbers))?;
+    let (mut kernels, mut tables, mut end) = (Vec::new(), Vec::new(), 0);
+    for (number, kernel) in program.kernels.iter().enumerate() {
+        let first = numbers.partition_point(|&n| n < firsts[texts[number].as_str()]);
+        let (id, code) = &codes[first];
+        if numbers[first] != number {
+            unit.show(&named(program, number), code);
+        }
+        kernels.push(*id);
+        tables.push(end);
+        end += 1 + kernel::table(kernel).len();
     }
     let shared_work = options.shared_work.unwrap_or(SHARED_WORK);
-    let step = step::Step { program, kernels: &kernels, shared_work, watched: options.watched };
+    let step = step::Step { program, kernels: &kernels, tables: &tables, shared_work, watched: options.watched };
     let entry = step::write(&mut unit, &step)?;
     let Linked { entry, clif, asm } = unit.finish(entry)?;
     Ok(Compiled { entry, clif, asm })
 }
 
+/// The functions of these kernels, all of which differ, compiled on all cores and put into the unit.
+fn codes(
+    unit: &mut Unit,
+    program: &Program,
+    options: &Options,
+    cache: &Cache,
+    (texts, numbers): (&[String], &[usize]),
+) -> Result<Vec<(FuncId, Arc<Code>)>, Diagnostic> {
+    let signature = unit.signature(4, 0);
+    let mut ids = Vec::new();
+    for &number in numbers {
+        ids.push(unit.declare(&named(program, number), &signature, Linkage::Local)?);
+    }
+    let workshop = unit.workshop();
+    let make = |compiler: &mut Compiler, at: usize| {
+        let key = (options.vectors, texts[numbers[at]].clone());
+        let known = cache.known().get(&key).cloned();
+        if let (Some(code), false) = (known, options.text) {
+            return Ok(code);
+        }
+        let level = options.vectors.level();
+        let code = Arc::new(kernel((&workshop, compiler), program, (numbers[at], ids[at]), signature.clone(), level)?);
+        // Texts name the function, and what is linked its unit.
+        if code.relocations.is_empty() && !options.text {
+            cache.known().insert(key, code.clone());
+        }
+        Ok(code)
+    };
+    let made: Vec<Result<Arc<Code>, Diagnostic>> = each(numbers.len(), || workshop.compiler(), make);
+    let mut out = Vec::new();
+    for ((code, id), &number) in made.into_iter().zip(ids).zip(numbers) {
+        let code = code?;
+        unit.put(&named(program, number), id, &code)?;
+        out.push((id, code));
+    }
+    Ok(out)
+}
+
+fn named(program: &Program, number: usize) -> String {
+    format!("{number}.{}", program.kernels[number].name)
+}
+
 /// One kernel, at `level` or the next narrower one that it fits.
-fn kernel(unit: &mut Unit, program: &Program, number: usize, level: Option<Level>) -> Result<FuncId, Diagnostic> {
-    let kernel = &program.kernels[number];
+fn kernel(
+    (workshop, compiler): (&Workshop, &mut Compiler),
+    program: &Program,
+    (number, id): (usize, FuncId),
+    signature: Signature,
+    level: Option<Level>,
+) -> Result<Code, Diagnostic> {
+    let (kernel, name) = (&program.kernels[number], named(program, number));
     let facts = Facts::new(program, kernel);
-    let name = format!("{number}.{}", kernel.name);
     if !facts.divisible(kernel) {
         return Err(refused(&name, "an index that it divides leaves 64 bits"));
     }
     // The few scalars of a step in f64 call a function, which the wide back end does not.
     let mut level = level.filter(|_| !facts.types.contains(&DType::F64));
-    let wide = unit.wide;
     loop {
-        let written = unit.define(&name, unit.signature(4, 0), (Linkage::Local, level), &mut |module, b| {
-            let wide = module.declare_func_in_func(wide, b.func);
+        let written = compiler.compile((&name, id), signature.clone(), level, &mut |b| {
+            let wide = workshop.wide(b.func);
             kernel::write(b, program, kernel, &facts, (level.map_or(4, Level::lanes), wide));
         });
         // More lanes make more copies of a statement; what is too large then may fit with fewer.

@@ -5,7 +5,7 @@
 //! Invariant: no function holds more than [`PART`] calls, so that a program may have any number of kernels.
 
 use super::emit::memory;
-use super::kernel::{self, BARRIER, MARK, MEETING, SYMBOLS, THREAD, THREADS, WATCH, constant_memory};
+use super::kernel::{self, BARRIER, BUFFERS, MARK, MEETING, SYMBOLS, THREAD, THREADS, WATCH, constant_memory};
 use super::unit::Unit;
 use crate::base::{Diagnostic, Extent};
 use crate::loops::ir::Program;
@@ -31,6 +31,8 @@ enum Call {
 pub(super) struct Step<'a> {
     pub program: &'a Program,
     pub kernels: &'a [FuncId],
+    /// Where the table of each kernel begins.
+    pub tables: &'a [usize],
     /// Kernels with less work than this run on one thread.
     pub shared_work: i64,
     /// Whether kernels are marked where they begin and end.
@@ -41,7 +43,7 @@ pub(super) struct Step<'a> {
 pub(super) fn write(unit: &mut Unit, step: &Step<'_>) -> Result<FuncId, Diagnostic> {
     let program = step.program;
     let calls = step.calls(unit, program.tree(), &mut 0)?;
-    unit.define("step", unit.signature(1, 0), (Linkage::Export, None), &mut |module, b| {
+    unit.define("step", unit.signature(1, 0), Linkage::Export, &mut |module, b| {
         let size = 8 * program.repeats.len().max(1) as u32;
         let slot = b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, size, 3));
         let context = b.block_params(b.current_block().expect("a function has an entry block"))[0];
@@ -89,7 +91,7 @@ impl Step<'_> {
     /// Takes the context, where the steps of repeats stand, and whether the kernel before was shared; gives the latter.
     fn part(&self, unit: &mut Unit, calls: &[Call], number: usize) -> Result<FuncId, Diagnostic> {
         let name = format!("step.{number}");
-        unit.define(&name, unit.signature(3, 1), (Linkage::Local, None), &mut |module, b| {
+        unit.define(&name, unit.signature(3, 1), Linkage::Local, &mut |module, b| {
             let params = b.block_params(b.current_block().expect("a function has an entry block")).to_vec();
             let mut writer = Writer::new(module, b, self, params[0], params[1], params[2]);
             writer.calls(b, calls);
@@ -222,7 +224,9 @@ impl<'a> Writer<'a> {
         let callee = self.module.declare_func_in_func(self.step.kernels[number], b.func);
         when(b, here, |b| {
             self.mark(b, 2 * number);
-            b.ins().call(callee, &[self.context, part, parts, self.steps]);
+            let tables = b.ins().load(types::I64, constant_memory(), self.context, BUFFERS);
+            let table = b.ins().iadd_imm_s(tables, 8 * self.step.tables[number] as i64);
+            b.ins().call(callee, &[table, part, parts, self.steps]);
             self.mark(b, 2 * number + 1);
         });
     }

@@ -4,20 +4,17 @@
 //! calls nothing but functions of the unit, the barrier and the f64 scalars of the step.
 
 use super::context::Entry;
-use super::wide::{self, Level};
+use super::function::{Code, Compiler};
 use crate::base::Diagnostic;
 use crate::ops::{ScalarOp, number};
-use cranelift_codegen::Context;
-use cranelift_codegen::control::ControlPlane;
-use cranelift_codegen::ir::{AbiParam, Function, Signature, UserFuncName, types};
+use cranelift_codegen::ir::{
+    AbiParam, ExtFuncData, ExternalName, FuncRef, Function, Signature, UserExternalName, types,
+};
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
-use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use cranelift_frontend::FunctionBuilder;
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{FuncId, Linkage, Module};
-
-/// Instructions of one function before the back end; its own limit is 2^21 registers.
-const MAX_INSTRUCTIONS: usize = 1 << 18;
 
 fn lacking(what: &str) -> Diagnostic {
     Diagnostic::plain("E0901", format!("this machine cannot run native steps: {what}"))
@@ -55,10 +52,7 @@ extern "C" fn scalar(op: u64, x: f64, y: f64, z: f64) -> f64 {
 
 pub(super) struct Unit {
     module: JITModule,
-    context: Context,
-    builder: FunctionBuilderContext,
-    /// Keep the instructions of Cranelift and of the machine.
-    text: bool,
+    compiler: Compiler,
     /// The scalar function of the step in f64.
     pub wide: FuncId,
     call_conv: CallConv,
@@ -76,7 +70,8 @@ pub(super) struct Linked {
 impl Unit {
     /// Errors: E0901 where the machine lacks what is needed.
     pub fn new(text: bool) -> Result<Unit, Diagnostic> {
-        let mut builder = JITBuilder::with_isa(target()?, cranelift_module::default_libcall_names());
+        let isa = target()?;
+        let mut builder = JITBuilder::with_isa(isa.clone(), cranelift_module::default_libcall_names());
         builder.symbol("wide", scalar as *const u8);
         let mut module = JITModule::new(builder);
         let call_conv = module.isa().default_call_conv();
@@ -87,8 +82,8 @@ impl Unit {
         let wide = module
             .declare_function("wide", Linkage::Import, &signature)
             .map_err(|e| refused("wide", &e.to_string()))?;
-        let (context, builder) = (Context::new(), FunctionBuilderContext::new());
-        Ok(Unit { module, context, builder, text, wide, call_conv, clif: String::new(), asm: String::new() })
+        let compiler = Compiler::new(isa, text);
+        Ok(Unit { module, compiler, wide, call_conv, clif: String::new(), asm: String::new() })
     }
 
     /// That of a function of whole numbers.
@@ -99,55 +94,45 @@ impl Unit {
         signature
     }
 
-    /// Writes and compiles a function: by the wide back end at `level`, by Cranelift without one.
+    /// What compiles functions on another thread, and what their bodies call.
+    pub fn workshop(&self) -> Workshop {
+        let signature = self.module.declarations().get_function_decl(self.wide).signature.clone();
+        Workshop { isa: self.compiler.isa.clone(), text: self.compiler.text, wide: (self.wide, signature) }
+    }
+
+    pub fn declare(&mut self, name: &str, signature: &Signature, linkage: Linkage) -> Result<FuncId, Diagnostic> {
+        self.module.declare_function(name, linkage, signature).map_err(|e| refused(name, &e.to_string()))
+    }
+
+    /// Takes a compiled function into the unit.
+    pub fn put(&mut self, name: &str, id: FuncId, code: &Code) -> Result<(), Diagnostic> {
+        let put = self.module.define_function_bytes(id, code.alignment, &code.bytes, &code.relocations);
+        self.show(name, code);
+        put.map_err(|e| refused(name, &format!("{e:?}")))
+    }
+
+    /// Keeps the texts of a function, if they were asked for.
+    pub fn show(&mut self, name: &str, code: &Code) {
+        if self.compiler.text {
+            self.clif += &format!("; {name}\n{}\n", code.clif);
+            self.asm += &format!("; {name}\n{}\n", code.asm);
+        }
+    }
+
+    /// Writes a function that calls others of the unit, and compiles it by Cranelift.
     ///
     /// Errors: E0804 where it is too large.
     pub fn define(
         &mut self,
         name: &str,
         signature: Signature,
-        (linkage, level): (Linkage, Option<Level>),
+        linkage: Linkage,
         write: &mut dyn FnMut(&mut JITModule, &mut FunctionBuilder<'_>),
     ) -> Result<FuncId, Diagnostic> {
-        let id = self.module.declare_function(name, linkage, &signature).map_err(|e| refused(name, &e.to_string()))?;
-        self.module.clear_context(&mut self.context);
-        self.context.func = Function::with_name_signature(UserFuncName::user(0, id.as_u32()), signature);
-        let mut b = FunctionBuilder::new(&mut self.context.func, &mut self.builder);
-        let entry = b.create_block();
-        b.append_block_params_for_function_params(entry);
-        b.switch_to_block(entry);
-        b.seal_block(entry);
-        write(&mut self.module, &mut b);
-        let config = self.module.target_config();
-        b.finalize(config);
-        if self.context.func.dfg.num_insts() > MAX_INSTRUCTIONS {
-            return Err(refused(name, "it is too large for one native function"));
-        }
-        if self.text {
-            self.clif += &format!("; {name}\n{}\n", self.context.func.display());
-        }
-        if let Some(level) = level {
-            if cfg!(debug_assertions)
-                && let Err(why) = cranelift_codegen::verify_function(&self.context.func, self.module.isa())
-            {
-                panic!("invariant broken: the emitter writes valid functions: {why}");
-            }
-            let written = wide::compile(&self.context.func, level, self.text);
-            self.module
-                .define_function_bytes(id, 64, &written.bytes, &[])
-                .map_err(|e| refused(name, &format!("{e:?}")))?;
-            if self.text {
-                self.asm += &format!("; {name}\n{}\n", written.text);
-            }
-            return Ok(id);
-        }
-        self.context.set_disasm(self.text);
-        self.module
-            .define_function_with_control_plane(id, &mut self.context, &mut ControlPlane::default())
-            .map_err(|e| refused(name, &format!("{e:?}")))?;
-        if let Some(text) = self.context.compiled_code().and_then(|c| c.vcode.as_ref()) {
-            self.asm += &format!("; {name}\n{text}\n");
-        }
+        let id = self.declare(name, &signature, linkage)?;
+        let (module, compiler) = (&mut self.module, &mut self.compiler);
+        let code = compiler.compile((name, id), signature, None, &mut |b| write(module, b))?;
+        self.put(name, id, &code)?;
         Ok(id)
     }
 
@@ -160,5 +145,27 @@ impl Unit {
         let entry = unsafe { std::mem::transmute::<*const u8, Entry>(code) };
         std::mem::forget(self.module);
         Ok(Linked { entry, clif: self.clif, asm: self.asm })
+    }
+}
+
+/// Compiles functions that call nothing of their unit but the f64 scalars, on any thread.
+pub(super) struct Workshop {
+    isa: OwnedTargetIsa,
+    text: bool,
+    wide: (FuncId, Signature),
+}
+
+impl Workshop {
+    pub fn compiler(&self) -> Compiler {
+        Compiler::new(self.isa.clone(), self.text)
+    }
+
+    /// The scalar function of the step in f64, as `func` calls it.
+    pub fn wide(&self, func: &mut Function) -> FuncRef {
+        let (id, signature) = &self.wide;
+        let signature = func.import_signature(signature.clone());
+        let name = UserExternalName { namespace: 0, index: id.as_u32() };
+        let name = ExternalName::user(func.declare_imported_user_function(name));
+        func.import_function(ExtFuncData { name, signature, colocated: false, patchable: false })
     }
 }

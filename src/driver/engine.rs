@@ -3,7 +3,7 @@
 //! In: a lowered graph, the numbers behind its symbols, a store of shared tensors. Out: outputs after each step. Invariant:
 //! after the first step nothing is allocated, and a step is one native call per thread.
 
-use super::compile::{self, Lowered};
+use super::compile::Lowered;
 use super::times::Times;
 use crate::base::{DType, Diagnostic};
 use crate::codegen::watch::Watch;
@@ -63,7 +63,7 @@ impl Engine {
         let watched = device.watch.is_some();
         let options = codegen::Options { vectors: device.vectors, watched, ..codegen::Options::default() };
         let mut times = lowered.times;
-        let code = times.lap("code", || compile::native(&lowered.program, &options))?;
+        let code = times.lap("code", || codegen::compile_with(&lowered.program, &options, &store.code))?;
         let work: u64 = cost::costs(&lowered.program).iter().map(|c| c.flops.bound(symbols)).sum();
         let threads = if work < OPERATIONS_FOR_THREADS { 1 } else { device.threads };
         let program = Rc::new(lowered.program);

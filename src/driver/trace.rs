@@ -30,8 +30,7 @@ impl<'a> Trace<'a> {
     /// A run: its compilation, and the first steps of its two programs.
     pub fn run(&mut self, number: u64, name: &str, times: &[&Times], training: &Engine, evaluation: &Engine) {
         self.name("process_name", number, STAGES, name);
-        self.name("thread_name", number, STAGES, "compiler");
-        times.iter().flat_map(|t| &t.laps).for_each(|lap| self.lap(number, lap));
+        self.laps(number, times.iter().flat_map(|t| &t.laps).collect());
         self.engine(number, TRAINING, "training", training);
         self.engine(number, EVALUATION, "evaluation", evaluation);
     }
@@ -40,10 +39,23 @@ impl<'a> Trace<'a> {
         self.events.push(json!({ "ph": "M", "name": what, "pid": process, "tid": row, "args": { "name": name } }));
     }
 
-    fn lap(&mut self, process: u64, lap: &Lap) {
+    /// Stages that run at the same time stand on rows of their own.
+    fn laps(&mut self, process: u64, mut laps: Vec<&Lap>) {
         let since = |at: Instant| at.saturating_duration_since(self.origin).as_nanos() as u64;
-        let event = event(process, STAGES, lap.stage, "stage", (since(lap.begin), since(lap.end)), Value::Null);
-        self.events.push(event);
+        laps.sort_by_key(|l| l.begin);
+        let mut rows: Vec<Instant> = Vec::new();
+        let mut events = Vec::new();
+        for lap in laps {
+            let free = rows.iter().position(|end| *end <= lap.begin).unwrap_or(rows.len());
+            rows.resize(rows.len().max(free + 1), lap.end);
+            rows[free] = lap.end;
+            let span = (since(lap.begin), since(lap.end));
+            events.push(event(process, STAGES + free as u64, lap.stage, "stage", span, Value::Null));
+        }
+        for row in 0..rows.len() {
+            self.name("thread_name", process, STAGES + row as u64, &format!("compiler {row}"));
+        }
+        self.events.append(&mut events);
     }
 
     fn engine(&mut self, process: u64, row: u64, name: &str, engine: &Engine) {

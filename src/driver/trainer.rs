@@ -7,8 +7,9 @@ use super::compile::{self, Lowered};
 use super::engine::{Device, Engine};
 use super::times::Times;
 use crate::base::Diagnostic;
+use crate::base::both::both;
 use crate::check::spec::Stop;
-use crate::check::{self, Checked, Run};
+use crate::check::{self, Checked, Run, Training};
 use crate::graph::{Input, Role};
 use crate::loops::ir::Program;
 use crate::runtime::data::given::channels_last;
@@ -56,15 +57,14 @@ impl Trainer {
         check: bool,
         means: &mut Means,
     ) -> Result<Trainer, Diagnostic> {
-        let mut times = Times::default();
-        let training = compile::training_timed(checked, run, check, &mut times)?;
-        let evaluation = times.lap("graph", || checked.evaluation(run)).map_err(|e| *e)?;
+        // The evaluation and the first values are made while the training step is.
+        let (trained, other) = both(|| training_step(checked, run, check), || others(checked, run, start));
+        let ((training, train, mut times), (infer, first, also)) = (trained?, other?);
+        times.add(&also);
         let mut store = Store::default();
         let mut figures = vec!["loss".to_string()];
         figures.extend(run.metrics.iter().map(|(n, _)| n.clone()));
         let warnings = training.last_batch(run.spec.batch, data.parts.train.len() as u64);
-        let (train, infer) = (compile::lowered(training.graph)?, compile::lowered(evaluation)?);
-        let first = FirstValues::new(checked, run, start, &mut times)?;
         means.take(run, data, &[&train.program, &infer.program], &first)?;
         let mut train = Side::new(train, run, data, means.device, &mut store)?;
         let mut infer = Side::new(infer, run, data, means.device, &mut store)?;
@@ -118,6 +118,27 @@ impl Trainer {
         }
         weights
     }
+}
+
+/// The training step as checked, the same in loops, and the time it took.
+fn training_step(checked: &Checked, run: &Run, check: bool) -> Result<(Training, Lowered, Times), Diagnostic> {
+    let mut times = Times::default();
+    let mut training = compile::training_timed(checked, run, check, &mut times)?;
+    let lowered = compile::lowered(std::mem::take(&mut training.graph))?;
+    Ok((training, lowered, times))
+}
+
+/// The evaluation in loops, what fills the weights, and the time it took.
+fn others<'a>(
+    checked: &Checked,
+    run: &Run,
+    start: Option<&'a StartFile>,
+) -> Result<(Lowered, FirstValues<'a>, Times), Diagnostic> {
+    let mut times = Times::default();
+    let evaluation = times.lap("graph", || checked.evaluation(run)).map_err(|e| *e)?;
+    let infer = compile::lowered(evaluation)?;
+    let first = FirstValues::new(checked, run, start, &mut times)?;
+    Ok((infer, first, times))
 }
 
 /// What a run may use of the machine.

@@ -6,6 +6,7 @@
 
 use crate::base::Diagnostic;
 use crate::base::shape::display_bytes;
+use crate::codegen;
 use crate::codegen::context::{Barrier, Context, Entry, mark, meet};
 use crate::codegen::watch::Watch;
 use crate::loops::ir::{Home, Program};
@@ -69,9 +70,10 @@ impl Drop for Memory {
     }
 }
 
-/// Tensors from outside by name, shared by the machines of a run.
+/// What the machines of a run share: tensors from outside by name, and the code of kernels that are alike.
 #[derive(Default)]
 pub struct Store {
+    pub code: codegen::Cache,
     tensors: BTreeMap<(String, u64), Rc<Memory>>,
 }
 
@@ -92,8 +94,10 @@ pub struct Machine {
     program: Rc<Program>,
     outside: Vec<Option<Rc<Memory>>>,
     _arena: Memory,
+    /// The tables of the kernels.
     pointers: Vec<*mut u8>,
-    symbols: Vec<u64>,
+    /// Atomics, because the tables point to them; no step runs while they change.
+    symbols: Vec<AtomicU64>,
     most: Vec<u64>,
     pool: Pool,
     /// The bytes of the arena, as planned.
@@ -113,22 +117,28 @@ impl Machine {
     ) -> Result<Machine, Diagnostic> {
         let plan = plan::plan(&program, symbols)?;
         let arena = Memory::new(plan.arena_bytes)?;
-        let (mut outside, mut pointers) = (Vec::new(), Vec::new());
+        let (mut outside, mut places) = (Vec::new(), Vec::new());
         for (i, buffer) in program.buffers.iter().enumerate() {
             match (&buffer.home, plan.offsets[i]) {
                 (Home::Arena { .. }, Some(offset)) => {
                     outside.push(None);
-                    pointers.push(arena.pointer().wrapping_add(offset as usize));
+                    places.push(arena.pointer().wrapping_add(offset as usize));
                 }
                 _ => {
                     let memory = store.tensor(&buffer.name, plan.sizes[i])?;
-                    pointers.push(memory.pointer());
+                    places.push(memory.pointer());
                     outside.push(Some(memory));
                 }
             }
         }
         let pool = Pool::new(threads.max(1), vec![]);
-        let (symbols, most) = (symbols.to_vec(), symbols.to_vec());
+        let most = symbols.to_vec();
+        let symbols: Vec<AtomicU64> = symbols.iter().map(|&s| AtomicU64::new(s)).collect();
+        let mut pointers = Vec::new();
+        for kernel in &program.kernels {
+            pointers.push(symbols.as_ptr().cast_mut().cast());
+            pointers.extend(codegen::table(kernel).into_iter().map(|b| places[b.0 as usize]));
+        }
         let arena_bytes = plan.arena_bytes;
         Ok(Machine { entry, program, outside, _arena: arena, pointers, symbols, most, pool, arena_bytes })
     }
@@ -164,7 +174,7 @@ impl Machine {
     pub fn bind(&mut self, symbols: &[u64]) {
         let fits = symbols.len() == self.most.len() && symbols.iter().zip(&self.most).all(|(s, m)| s <= m);
         assert!(fits, "invariant broken: symbols {symbols:?} fit into {:?}", self.most);
-        self.symbols.copy_from_slice(symbols);
+        self.symbols.iter().zip(symbols).for_each(|(own, &s)| own.store(s, Ordering::Relaxed));
     }
 
     /// Looks at the clock at every mark of a step that was compiled to be watched; each thread keeps its first `room` runs
@@ -192,7 +202,7 @@ impl Machine {
 
     /// One step: one native call on every thread.
     pub fn run(&mut self) {
-        let job = Job { entry: self.entry, buffers: self.pointers.as_ptr(), symbols: self.symbols.as_ptr() };
+        let job = Job { entry: self.entry, buffers: self.pointers.as_ptr(), symbols: self.symbols.as_ptr().cast() };
         self.pool.run(job);
     }
 }

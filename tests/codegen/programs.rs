@@ -2,7 +2,7 @@
 
 use super::run::{Dice, buffer, fill, fixed, reschedule, same, same_on};
 use nnc::base::{DType, Extent};
-use nnc::codegen::{Options, Vectors, compile};
+use nnc::codegen::{Options, Vectors, compile, compile_with};
 use nnc::loops::build::Builder;
 use nnc::loops::ir::*;
 use nnc::ops::{ReduceKind, ScalarOp};
@@ -357,4 +357,45 @@ fn a_step_of_more_kernels_than_one_function_holds_has_the_bits_of_the_interprete
     let program = Program { name: "long".into(), symbols: vec![], buffers, kernels, repeats };
     let inputs = fill(&program, &[], &mut Dice(7), 2, false);
     same_on(&program, &inputs, &[], &[1, 2]);
+}
+
+/// Layers of one size have one code, in a program and in the programs of a run; what differs in a number does not.
+#[test]
+fn kernels_that_are_alike_are_compiled_once() {
+    let scaled = |by: f64, names: [&str; 2], shape: u64| {
+        let mut b = Builder::new();
+        let i = b.open(Extent::Fixed(shape));
+        let x = b.load(id(0), F, vec![var(i)], None);
+        let factor = b.constant(by, F);
+        let y = b.scalar(ScalarOp::Mul, &[x, factor]);
+        b.store(id(1), vec![var(i)], y);
+        b.close(LoopKind::Vector { width: 16 }, None);
+        let buffers = names.map(|n| buffer(n, F, fixed(&[shape]))).to_vec();
+        program(&[], buffers, b.finish(names[1].to_string()))
+    };
+    let mut first = scaled(2.0, ["x", "y"], 20);
+    let other = scaled(2.0, ["x", "z"], 20);
+    first.buffers.push(other.buffers[1].clone());
+    let mut again = other.kernels[0].clone();
+    for stmt in &mut again.body {
+        let Stmt::Loop(inner) = stmt else { continue };
+        for stmt in &mut inner.body {
+            if let Stmt::Store { buffer, .. } = stmt {
+                *buffer = id(2);
+            }
+        }
+    }
+    first.kernels.push(again);
+    same(&first, &fill(&first, &[], &mut Dice(1), 2, true), &[]);
+    let cache = nnc::codegen::Cache::default();
+    let known = |program: &Program| {
+        compile_with(program, &Options::default(), &cache).unwrap();
+        cache.kernels()
+    };
+    assert_eq!(known(&first), 1);
+    assert_eq!(known(&other), 1);
+    assert_eq!(known(&scaled(-2.0, ["x", "y"], 20)), 2);
+    assert_eq!(known(&scaled(2.0, ["x", "y"], 21)), 3);
+    assert_eq!(known(&scaled(0.0, ["x", "y"], 20)), 4);
+    assert_eq!(known(&scaled(-0.0, ["x", "y"], 20)), 5);
 }
