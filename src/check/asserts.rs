@@ -24,7 +24,7 @@ impl Elaborator<'_> {
         Err(self.dividing(self.with_numbers(d, condition), condition))
     }
 
-    /// Whether a condition is about a size that only the data tells.
+    /// Whether a condition is about a size that only the data tells: then it waits for the data.
     fn unknown_size(&self, condition: &Expr) -> bool {
         let mut unknown = false;
         super::items::names_in_expr(condition, &mut |name, _| {

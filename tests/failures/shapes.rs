@@ -221,11 +221,14 @@ fn settings() -> Vec<Case> {
         case("E0110", &["groups is -1 here", "whole number from 1"], "x -> conv(4, 3, groups = -1)"),
         case("E0110", &["groups is -1 here", "whole number from 1"], "x -> groupnorm(-1)"),
         case("E0110", &["times is 0 here", "whole number from 1"], "x -> depthwise(3, times = 0)"),
-        case("E0110", &["`eps` is a number from 0", "eps is -1 here"], "x -> layernorm(eps = -1)"),
-        case("E0110", &["`eps` is a number from 0", "eps is -1 here"], "x -> rmsnorm(eps = -1)"),
-        case("E0110", &["`eps` is a number from 0", "eps is -1 here"], "x -> batchnorm(eps = -1)"),
+        case("E0110", &["a number above 0", "eps is -1 here"], "x -> layernorm(eps = -1)"),
+        case("E0110", &["a number above 0", "eps is -1 here"], "x -> rmsnorm(eps = -1)"),
+        case("E0110", &["a number above 0", "eps is -1 here"], "x -> batchnorm(eps = -1)"),
         case("E0110", &["from 0 to 1", "momentum is 2 here"], "x -> batchnorm(momentum = 2)"),
         case("E0110", &["which is 2", "extra is 2 here"], "x -> conv_transpose(4, 3, stride = 2, extra = 2)"),
+        case("E0110", &["a number above 0", "eps is 0 here"], "x -> groupnorm(2, eps = 0)"),
+        case("E0110", &["from 0, and not both 0", "k is -1 here"], "x -> local_norm(3, k = -1)"),
+        case("E0110", &["infinite `fill`", "m.nn:3:8"], "x -> conv(4, 3, pad = 1, fill = -inf)"),
         case("E0109", &["must be other than 0"], "x -> avgpool(2, divisor = 0)"),
         case(
             "E0305",
@@ -300,6 +303,7 @@ fn attention() -> Vec<Case> {
             "x -> flatten -> attention(2)",
         ),
         case(&["E0110", "m.nn:3:8", "layers is 1.5 here"], "x -> lstm(3, layers = 1.5)"),
+        case(&["E0110", "m.nn:3:8", "`all`, `last` or `states`"], "x -> lstm(3, give = none)"),
         case(&["E0301", "m.nn:2:10", "carries `h` as [3]", "this is [4, 12]"], "x -> gru(3, h0 = x)"),
     ]
 }
