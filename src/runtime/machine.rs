@@ -11,6 +11,7 @@ use crate::codegen::context::{Barrier, Context, Entry, mark, meet};
 use crate::codegen::watch::Watch;
 use crate::loops::ir::{Home, Program};
 use crate::loops::plan;
+use std::alloc::Layout;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,27 +23,33 @@ use std::time::Instant;
 pub struct Memory {
     lines: *mut Line,
     count: usize,
-    capacity: usize,
+    /// What was allocated: the system's own zeros, which it makes when they are first touched, by whichever thread does.
+    block: *mut u8,
+    layout: Layout,
 }
 
 #[repr(C, align(64))]
 #[derive(Clone, Copy)]
 struct Line([u32; 16]);
 
+const LINE: usize = size_of::<Line>();
+
 impl Memory {
     /// At least `bytes` bytes, or E0803.
     pub fn new(bytes: u64) -> Result<Memory, Diagnostic> {
-        let count = usize::try_from(bytes.div_ceil(64)).unwrap_or(usize::MAX).max(1);
-        let mut lines: Vec<Line> = Vec::new();
-        if lines.try_reserve_exact(count).is_err() {
-            return Err(Diagnostic::plain(
-                "E0803",
-                format!("{} of memory are needed, more than there is", display_bytes(bytes)),
-            ));
+        let lacking =
+            || Diagnostic::plain("E0803", format!("{} of memory are needed, more than there is", display_bytes(bytes)));
+        let count = usize::try_from(bytes.div_ceil(LINE as u64)).map_err(|_| lacking())?.max(1);
+        // One line more, to begin at a line: a larger alignment would have the allocator write the zeros itself.
+        let size = count.checked_add(1).and_then(|n| n.checked_mul(LINE)).ok_or_else(lacking)?;
+        let layout = Layout::from_size_align(size, align_of::<u32>()).map_err(|_| lacking())?;
+        // SAFETY: the size is not zero.
+        let block = unsafe { std::alloc::alloc_zeroed(layout) };
+        if block.is_null() {
+            return Err(lacking());
         }
-        lines.resize(count, Line([0; 16]));
-        let mut lines = std::mem::ManuallyDrop::new(lines);
-        Ok(Memory { lines: lines.as_mut_ptr(), count, capacity: lines.capacity() })
+        let lines = block.wrapping_add(block.align_offset(LINE)).cast();
+        Ok(Memory { lines, count, block, layout })
     }
 
     fn pointer(&self) -> *mut u8 {
@@ -51,7 +58,7 @@ impl Memory {
 
     /// The contents as 32-bit words. No step runs while a borrow lives: running takes the machine mutably.
     pub fn words(&self) -> &[u32] {
-        // SAFETY: `lines` points to `count` initialised lines of 16 words each, owned by `self`.
+        // SAFETY: `lines` points to `count` lines of 16 words each inside the block, which is zero at first and owned by `self`.
         unsafe { std::slice::from_raw_parts(self.lines.cast(), self.count * 16) }
     }
 
@@ -65,8 +72,8 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        // SAFETY: pointer, length and capacity are those of the vector that `new` made and did not drop.
-        drop(unsafe { Vec::from_raw_parts(self.lines, self.count, self.capacity) });
+        // SAFETY: `new` allocated the block with this layout, and nothing else frees it.
+        unsafe { std::alloc::dealloc(self.block, self.layout) }
     }
 }
 
