@@ -1,5 +1,8 @@
 //! Tests of the checker: text in, text out.
 
+#[path = "check/figures.rs"]
+mod figures;
+
 use nnc::driver::pipeline::Library;
 
 fn refuse(path: &str) -> Result<(String, String), nnc::base::Diagnostic> {

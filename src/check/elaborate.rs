@@ -5,6 +5,7 @@
 
 use super::errors::{self, Boxed};
 use super::items::Items;
+use super::terms::Fraction;
 use super::value::{Func, Label, Template, Tensor, Val, ValKind};
 pub use super::value::{ended, join, keep};
 pub use super::weights::Weight;
@@ -86,8 +87,8 @@ pub struct Elaborator<'a> {
     pub states: Vec<super::optimizer::StateInit>,
     /// True while a loss is reduced to one number at each call.
     pub reduce_losses: bool,
-    /// Numerator and denominator of the last loss.
-    pub fraction: Option<(Tensor, Tensor)>,
+    /// What the losses came to so far.
+    pub fractions: Vec<Fraction>,
     /// The scans whose bodies are carried out, outermost first.
     pub steps: Vec<super::scan::Steps>,
     /// True where scans run from the last row to the first unless they say otherwise.
@@ -125,7 +126,7 @@ impl<'a> Elaborator<'a> {
             update: None,
             states: vec![],
             reduce_losses: false,
-            fraction: None,
+            fractions: vec![],
             steps: vec![],
             backward: false,
             calls: vec![],

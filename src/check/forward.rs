@@ -7,6 +7,7 @@ use super::elaborate::{Elaborator, Res, Weight};
 use super::errors;
 use super::program::Run;
 use super::spec::{DataSpec, Expect, Kind as FieldKind};
+use super::terms::{Fraction, Term};
 use super::value::{Axis, Func, Kind, Label, Tensor, Val, ValKind};
 use crate::base::{DType, Span, Type};
 use crate::graph::Role;
@@ -15,22 +16,19 @@ use crate::syntax::ast::{BinaryOp, Def, DefKind, Expr, ExprKind};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A metric over a batch: Σ of its values and how many there are.
-pub struct MetricParts {
+/// A loss or metric over a batch.
+pub struct Figure {
     pub name: String,
-    pub sum: Value,
-    pub weight: Value,
+    pub terms: Vec<Term>,
 }
 
-/// Named outputs of a model.
-/// Each output by its name, with the place where it was made.
+/// Each output of a model by its name, with the place where it was made.
 type Outputs = Vec<(String, Tensor, Span)>;
 
 pub struct Forward {
     pub loss: Value,
-    pub loss_sum: Value,
-    pub loss_weight: Value,
-    pub metrics: Vec<MetricParts>,
+    /// The loss, then the metrics.
+    pub figures: Vec<Figure>,
     /// The model's outputs: name, value.
     pub outputs: Vec<(String, Tensor)>,
 }
@@ -87,14 +85,9 @@ impl Elaborator<'_> {
         let context = LossContext { outputs: &outputs, unread, fields: &fields };
         let done = self.losses(run, &context);
         self.frames.pop();
-        let (loss, loss_sum, loss_weight, metrics) = done?;
-        Ok(Forward {
-            loss,
-            loss_sum,
-            loss_weight,
-            metrics,
-            outputs: outputs.into_iter().map(|(name, t, _)| (name, t)).collect(),
-        })
+        let (loss, figures) = done?;
+        let outputs = outputs.into_iter().map(|(name, t, _)| (name, t)).collect();
+        Ok(Forward { loss, figures, outputs })
     }
 
     /// Applies `augment = …` to the field that is the model's first input; its shape must stay.
@@ -162,9 +155,9 @@ impl Elaborator<'_> {
         Ok((outputs, read))
     }
 
-    fn losses(&mut self, run: &Run, context: &LossContext<'_>) -> Res<(Value, Value, Value, Vec<MetricParts>)> {
+    fn losses(&mut self, run: &Run, context: &LossContext<'_>) -> Res<(Value, Vec<Figure>)> {
         self.reduce_losses = true;
-        self.fraction = None;
+        self.fractions.clear();
         let span = run.loss.span;
         let v = self.loss_expression(&run.loss, context).map_err(|d| match d.code {
             "E0106" => {
@@ -179,23 +172,15 @@ impl Elaborator<'_> {
         let mut loss = loss.clone();
         if !loss.axes.is_empty() {
             // One value per element, written out in place: its mean, as of any loss.
-            let (sum, count) = self.fraction_of(&loss, None, span)?;
-            loss = self.apply("div", &[sum.clone(), count.clone()], span)?;
-            self.fraction = Some((sum, count));
+            loss = self.mean_of_loss(&loss, None, span)?;
         }
-        let weight = match self.fraction.take() {
-            Some((_, den)) => den,
-            None => self.count(&[Self::BATCH], span)?,
-        };
-        let sum = self.apply("mul", &[loss.clone(), weight.clone()], span)?;
-        self.reduce_losses = false;
-        let mut metrics = Vec::new();
+        let mut figures = vec![Figure { name: "loss".into(), terms: self.terms(&loss, span)? }];
         for (name, e) in &run.metrics {
             let beyond = run.spec.expects.iter().find(|x| x.metric == *name && !(0.0..=1.0).contains(&x.value));
-            let (sum, weight) = self.metric(e, context, beyond)?;
-            metrics.push(MetricParts { name: name.clone(), sum, weight });
+            figures.push(Figure { name: name.clone(), terms: self.metric(e, context, beyond)? });
         }
-        Ok((loss.value, sum.value, weight.value, metrics))
+        self.reduce_losses = false;
+        Ok((loss.value, figures))
     }
 
     /// A sum of losses and penalties; a bare loss takes the model's output and the field that the model does not read.
@@ -267,8 +252,7 @@ impl Elaborator<'_> {
     }
 
     /// `beyond` is a promise about it that no share can keep.
-    fn metric(&mut self, e: &Expr, context: &LossContext<'_>, beyond: Option<&Expect>) -> Res<(Value, Value)> {
-        self.fraction = None;
+    fn metric(&mut self, e: &Expr, context: &LossContext<'_>, beyond: Option<&Expect>) -> Res<Vec<Term>> {
         let v = match self.eval(e)? {
             Val { kind: ValKind::Func(f), .. } => {
                 let Func::Def { def, .. } = &f else {
@@ -283,43 +267,53 @@ impl Elaborator<'_> {
         if let Some(promise) = beyond.filter(|_| self.dtype(t) == DType::Bool) {
             return Err(errors::beyond_a_share(promise.span, &promise.metric, promise.value));
         }
-        let (sum, weight) = match self.fraction.take() {
-            Some(f) => f,
-            None => self.fraction_of(t, None, e.span)?,
-        };
-        Ok((sum.value, weight.value))
+        self.terms(t, e.span)
     }
 
     /// Σ w·ℓ and Σ w over all elements.
-    pub fn fraction_of(&mut self, t: &Tensor, weight: Option<&Tensor>, span: Span) -> Res<(Tensor, Tensor)> {
+    pub fn fraction_of(&mut self, t: &Tensor, weight: Option<&Tensor>, span: Span) -> Res<Fraction> {
         let all = |t: &Tensor| (0..t.axes.len()).collect::<Vec<_>>();
+        let value = t.value;
         match weight {
             None => {
                 let sum = self.reduce("sum", t, &all(t), false, span)?;
-                let count = self.elements(&t.axes, span)?;
-                Ok((sum, count))
+                let weight = self.elements(&t.axes, span)?;
+                let even = t.axes.iter().all(|a| a.lengths.is_empty());
+                Ok(Fraction { value, sum, weight, even })
             }
             Some(w) => {
                 let product = self.apply("mul", &[w.clone(), t.clone()], span)?;
                 let sum = self.reduce("sum", &product, &all(&product), false, span)?;
                 let w = self.arrange(w, &product.axes, span)?;
                 let weight = self.reduce("sum", &w, &all(&w), false, span)?;
-                Ok((sum, weight))
+                Ok(Fraction { value, sum, weight, even: false })
             }
         }
     }
 
-    /// Called at the end of every loss: one number where losses are reduced, else Σ and count for a metric.
+    fn mean_of_loss(&mut self, t: &Tensor, weight: Option<&Tensor>, span: Span) -> Res<Tensor> {
+        let fraction = self.fraction_of(t, weight, span)?;
+        let mean = self.apply("div", &[fraction.sum.clone(), fraction.weight.clone()], span)?;
+        self.fractions.push(Fraction { value: mean.value, ..fraction });
+        Ok(mean)
+    }
+
+    /// Called at the end of every loss: where losses are reduced, its mean. A number is a mean already, or made of means.
     pub fn finish_loss(&mut self, v: Val, span: Span) -> Res<Val> {
         let ValKind::Tensor(t) = &v.kind else { return Ok(v) };
+        if t.axes.is_empty() {
+            return Ok(v);
+        }
         let weight = match self.lookup("weight").map(|w| w.kind.clone()) {
             Some(ValKind::Tensor(w)) => Some(self.cast(&w, DType::F32, span)?),
             _ => None,
         };
-        let (num, den) = self.fraction_of(t, weight.as_ref(), span)?;
-        let mean = if self.reduce_losses { Some(self.apply("div", &[num.clone(), den.clone()], span)?) } else { None };
-        self.fraction = Some((num, den));
-        Ok(mean.map_or(v.clone(), |m| Val::tensor(m, span)))
+        if self.reduce_losses {
+            return Ok(Val::tensor(self.mean_of_loss(t, weight.as_ref(), span)?, span));
+        }
+        let fraction = self.fraction_of(t, weight.as_ref(), span)?;
+        self.fractions.push(fraction);
+        Ok(v)
     }
 
     /// The first values of all weights: a graph of its own, whose outputs target them.

@@ -35,6 +35,7 @@ pub mod schedule;
 pub mod optimizer;
 pub mod data;
 pub mod train;
+pub mod terms;
 pub mod forward;
 pub mod program;
 pub mod undefined;

@@ -5,7 +5,7 @@
 
 use super::elaborate::{Elaborator, Layer, Res};
 use super::errors::{self, Boxed};
-use super::forward::Forward;
+use super::forward::{Figure, Forward};
 use super::items::Items;
 use super::optimizer::{StateInit, UpdateRule};
 use super::spec::{DataSpec, TrainSpec};
@@ -53,6 +53,12 @@ pub struct NoGradient {
     pub op: &'static str,
 }
 
+/// The outputs of a figure's terms: `loss.sum` and `loss.weight`, `loss.sum2` and `loss.weight2`, …
+pub fn term_outputs(figure: &str, term: usize) -> [String; 2] {
+    let number = if term == 0 { String::new() } else { (term + 1).to_string() };
+    ["sum", "weight"].map(|part| format!("{figure}.{part}{number}"))
+}
+
 /// Reverse mode, supplied by the passes (this module stands below them).
 pub type Differentiate<'a> = &'a mut dyn FnMut(&mut Builder, Value, &[Value]) -> Result<Gradients, NoGradient>;
 
@@ -72,6 +78,18 @@ pub struct Training {
 pub struct FirstValues {
     pub graph: Graph,
     pub filters: Vec<String>,
+}
+
+impl Elaborator<'_> {
+    fn give_figures(&mut self, figures: &[Figure]) {
+        for figure in figures {
+            for (i, term) in figure.terms.iter().enumerate() {
+                let [sum, weight] = term_outputs(&figure.name, i);
+                self.graph.output(sum, term.sum, None);
+                self.graph.output(weight, term.weight, None);
+            }
+        }
+    }
 }
 
 impl Training {
@@ -111,12 +129,7 @@ impl Checked {
         e.random = random;
         let f = e.forward(run, &data)?;
         e.graph.output("loss", f.loss, None);
-        e.graph.output("loss.sum", f.loss_sum, None);
-        e.graph.output("loss.weight", f.loss_weight, None);
-        for m in &f.metrics {
-            e.graph.output(format!("{}.sum", m.name), m.sum, None);
-            e.graph.output(format!("{}.weight", m.name), m.weight, None);
-        }
+        e.give_figures(&f.figures);
         let forward = e.graph.clone().finish();
         let weights: Vec<Value> = e.order.iter().map(|p| e.weights[p].tensor.value).collect();
         let gradients = differentiate(&mut e.graph, f.loss, &weights)
@@ -148,12 +161,7 @@ impl Checked {
     /// Loss and metrics as sums and weights, in the form of the definitions' `infer` parts.
     pub fn evaluation(&self, run: &Run) -> Res<Graph> {
         let (mut e, f) = self.infer(run, &self.data_of(run))?;
-        e.graph.output("loss.sum", f.loss_sum, None);
-        e.graph.output("loss.weight", f.loss_weight, None);
-        for m in &f.metrics {
-            e.graph.output(format!("{}.sum", m.name), m.sum, None);
-            e.graph.output(format!("{}.weight", m.name), m.weight, None);
-        }
+        e.give_figures(&f.figures);
         Ok(e.graph.finish())
     }
 

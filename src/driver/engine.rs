@@ -6,6 +6,7 @@
 use super::compile::Lowered;
 use super::times::Times;
 use crate::base::{DType, Diagnostic};
+use crate::check::program::term_outputs;
 use crate::codegen::watch::Watch;
 use crate::codegen::{self, Compiled};
 use crate::graph::Graph;
@@ -89,6 +90,12 @@ impl Engine {
 
     pub fn find(&self, name: &str) -> Option<usize> {
         self.machine.find(name)
+    }
+
+    /// The buffers of the sum and the weight of a figure's term.
+    pub fn term(&self, figure: &str, term: usize) -> Option<(usize, usize)> {
+        let [sum, weight] = term_outputs(figure, term).map(|name| self.find(&name));
+        sum.zip(weight)
     }
 
     /// The buffer of an output that the graph has.

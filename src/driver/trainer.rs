@@ -23,8 +23,8 @@ use crate::runtime::train::{Steps, Sum};
 struct Side {
     engine: Engine,
     rows: Option<usize>,
-    /// Per figure the buffers of its sum and its weight.
-    figures: Vec<(usize, usize)>,
+    /// Per term of each figure the buffers of its sum and its weight; none for a term that only the other side has.
+    terms: Vec<Option<(usize, usize)>>,
     /// All rows of the data.
     all: u64,
     /// The rows of the step as words; kept, so that no step allocates.
@@ -36,6 +36,8 @@ pub struct Trainer {
     train: Side,
     infer: Side,
     figures: Vec<String>,
+    /// Per figure the number of its terms.
+    terms: Vec<usize>,
     seed: u64,
     steps_per_epoch: u64,
     total_steps: u64,
@@ -68,11 +70,11 @@ impl Trainer {
         means.take(run, data, &[&train.program, &infer.program], &first)?;
         let mut train = Side::new(train, run, data, means.device, &mut store)?;
         let mut infer = Side::new(infer, run, data, means.device, &mut store)?;
+        let terms: Vec<usize> = figures.iter().map(|f| train.count_terms(f).max(infer.count_terms(f))).collect();
         for side in [&mut train, &mut infer] {
-            side.figures = figures
-                .iter()
-                .map(|f| [".sum", ".weight"].map(|p| side.engine.output(&(f.clone() + p))).into())
-                .collect();
+            for (figure, terms) in figures.iter().zip(&terms) {
+                side.terms.extend((0..*terms).map(|i| side.engine.term(figure, i)));
+            }
         }
         let filter = |w: &Input| (w.clone(), first.filters.contains(&w.name));
         let weights = first.weights.iter().map(filter).collect();
@@ -92,7 +94,7 @@ impl Trainer {
         // A run that ends by time or plateau has no schedule without a length (`check` sees to it), so this is not read.
         let total_steps = counted.min().unwrap_or(u64::from(u32::MAX));
         let seed = run.spec.seed;
-        Ok(Trainer { train, infer, figures, seed, steps_per_epoch, total_steps, weights, warnings, times })
+        Ok(Trainer { train, infer, figures, terms, seed, steps_per_epoch, total_steps, weights, warnings, times })
     }
 
     /// The engine of the training step.
@@ -253,7 +255,11 @@ impl Side {
             engine.write(b, &words);
         }
         let rows = engine.find("rows");
-        Ok(Side { engine, rows, figures: vec![], all, words: vec![] })
+        Ok(Side { engine, rows, terms: vec![], all, words: vec![] })
+    }
+
+    fn count_terms(&self, figure: &str) -> usize {
+        (0..).take_while(|i| self.engine.term(figure, *i).is_some()).count()
     }
 
     fn step(&mut self, rows: &[i32], given: &[(&str, f64)]) {
@@ -266,8 +272,13 @@ impl Side {
     }
 
     fn sums(&self, out: &mut [Sum]) {
-        for (o, (sum, weight)) in out.iter_mut().zip(&self.figures) {
-            *o = Sum { sum: self.engine.number(*sum).into(), weight: self.engine.number(*weight).into() };
+        for (o, term) in out.iter_mut().zip(&self.terms) {
+            *o = match term {
+                Some((sum, weight)) => {
+                    Sum { sum: self.engine.number(*sum).into(), weight: self.engine.number(*weight).into() }
+                }
+                None => Sum { sum: 0.0, weight: 1.0 },
+            };
         }
     }
 }
@@ -275,6 +286,10 @@ impl Side {
 impl Steps for Trainer {
     fn figures(&self) -> &[String] {
         &self.figures
+    }
+
+    fn terms(&self, figure: usize) -> usize {
+        self.terms[figure]
     }
 
     fn train_step(&mut self, rows: &[i32], step: u64, out: &mut [Sum]) -> Result<(), Box<Diagnostic>> {

@@ -34,8 +34,11 @@ pub trait Steps {
     /// The names of the figures; the first is `loss`.
     fn figures(&self) -> &[String];
 
-    /// One step of training on these rows (at most the batch size, at least one). `step` counts from 1. Writes one sum per
-    /// figure to `out`.
+    /// How many sums a figure has. It is the sum of their means: a loss may be a weighted mean and a plain one.
+    fn terms(&self, figure: usize) -> usize;
+
+    /// One step of training on these rows (at most the batch size, at least one). `step` counts from 1. Writes the sums of
+    /// the figures' terms to `out`, one behind the other.
     fn train_step(&mut self, rows: &[i32], step: u64, out: &mut [Sum]) -> Result<(), Box<Diagnostic>>;
 
     /// The figures of these rows (at most the batch size) with the present weights, without training.
@@ -152,8 +155,8 @@ struct Run<'a> {
     order: Vec<i32>,
     totals: Vec<Sum>,
     out: Vec<Sum>,
-    /// The loss over the first steps.
-    first: Sum,
+    /// The terms of the loss over the first steps.
+    first: Vec<Sum>,
     /// Per plateau rule the best value yet and the epochs since.
     best: Vec<(f64, u64)>,
 }
@@ -169,10 +172,10 @@ impl<'a> Run<'a> {
             loss: f64::NAN,
             elapsed: Duration::ZERO,
         };
-        let figures = steps.figures().len();
-        let (totals, out) = (vec![Sum::default(); figures], vec![Sum::default(); figures]);
+        let sums = (0..steps.figures().len()).map(|figure| steps.terms(figure)).sum();
+        let (totals, out) = (vec![Sum::default(); sums], vec![Sum::default(); sums]);
         let best = vec![(f64::NAN, 0); spec.stop.len()];
-        let (order, first) = (parts.train.clone(), Sum::default());
+        let (order, first) = (parts.train.clone(), vec![Sum::default(); steps.terms(0)]);
         Run { steps, spec, parts, interrupted, begun: Instant::now(), at, order, totals, out, first, best }
     }
 
@@ -209,7 +212,7 @@ impl<'a> Run<'a> {
             self.step(start)?;
             observer.step(&self.at);
         }
-        let train: Vec<f64> = self.totals.iter().map(|t| t.mean()).collect();
+        let train = self.values(&self.totals);
         let valid = match self.parts.valid.is_empty() {
             true => None,
             false => Some(self.evaluate(&self.parts.valid)?),
@@ -227,12 +230,12 @@ impl<'a> Run<'a> {
         self.at.step += 1;
         self.at.step_in_epoch += 1;
         self.steps.train_step(&self.order[start..end], self.at.step, &mut self.out)?;
-        self.at.loss = self.out[0].mean();
+        self.at.loss = sum_of_means(&self.out[..self.first.len()]);
         if !self.at.loss.is_finite() {
             return Err(self.diverged());
         }
         if self.at.step <= FIRST_STEPS {
-            self.first.add(self.out[0]);
+            self.first.iter_mut().zip(&self.out).for_each(|(total, new)| total.add(*new));
         }
         self.totals.iter_mut().zip(&self.out).for_each(|(total, new)| total.add(*new));
         Ok(())
@@ -255,7 +258,18 @@ impl<'a> Run<'a> {
             self.steps.evaluate(batch, &mut self.out)?;
             totals.iter_mut().zip(&self.out).for_each(|(total, new)| total.add(*new));
         }
-        Ok(totals.iter().map(|t| t.mean()).collect())
+        Ok(self.values(&totals))
+    }
+
+    /// The figures that these sums of their terms come to.
+    fn values(&self, sums: &[Sum]) -> Vec<f64> {
+        let mut rest = sums;
+        let value = |figure| {
+            let (own, others) = rest.split_at(self.steps.terms(figure));
+            rest = others;
+            sum_of_means(own)
+        };
+        (0..self.steps.figures().len()).map(value).collect()
     }
 
     /// Counts epochs without improvement. A loss gets better downwards, everything else upwards.
@@ -307,7 +321,7 @@ impl<'a> Run<'a> {
 
     /// W0701 where the loss of the last epoch is far above that of the first steps.
     fn grown(&self) -> Option<Diagnostic> {
-        let (first, last) = (self.first.mean(), self.totals[0].mean());
+        let (first, last) = (sum_of_means(&self.first), sum_of_means(&self.totals[..self.first.len()]));
         if self.at.step <= FIRST_STEPS || first <= 0.0 || last.is_nan() || last <= GROWN * first {
             return None;
         }
@@ -315,6 +329,10 @@ impl<'a> Run<'a> {
         let warning = Diagnostic::warning("W0701", self.spec.span, text, "it does not learn");
         Some(warning.note("a smaller learning rate (`lr`), a `clip`, or `standardize` on the inputs usually helps"))
     }
+}
+
+fn sum_of_means(terms: &[Sum]) -> f64 {
+    terms.iter().map(|term| term.mean()).sum()
 }
 
 /// So many steps say what the loss is without training, whatever one batch holds.

@@ -14,6 +14,7 @@ use nnc::check::elaborate::{Elaborator, Weight};
 use nnc::check::items::Items;
 use nnc::check::library;
 use nnc::check::optimizer::UpdateRule;
+use nnc::check::terms::Fraction;
 use nnc::check::value::{Axis, Func, Kind, Label, Tensor, Val, ValKind};
 use nnc::graph::{Graph, Role};
 use nnc::ops::{Emit, Value, build};
@@ -277,7 +278,7 @@ pub fn weight(case: &Case, name: &str, weight: &Weight) -> Result<ArrayD<f64>, S
 
 /// PyTorch's `reduction` of a loss.
 fn reduced(e: &mut Elaborator<'_>, arranged: &Arranged<'_>, mean: Mean, out: &Tensor) -> Result<Value, String> {
-    let (sum, weight) = e.fraction.take().ok_or("a loss leaves its sum and its weight")?;
+    let Fraction { sum, weight, .. } = e.fractions.pop().ok_or("a loss leaves its sum and its weight")?;
     let first = arranged.case.tensor(&format!("in.{}", arranged.entry.inputs[0]))?;
     let by = |e: &mut Elaborator<'_>, n: usize| {
         let n = build::constant(&mut e.graph, n as f64, DType::F32);

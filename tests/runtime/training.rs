@@ -35,6 +35,10 @@ impl Steps for Fake {
         &self.figures
     }
 
+    fn terms(&self, _: usize) -> usize {
+        1
+    }
+
     fn train_step(&mut self, rows: &[i32], step: u64, out: &mut [Sum]) -> Result<(), Box<Diagnostic>> {
         self.batches.push(rows.to_vec());
         assert_eq!(step as usize, self.batches.len());
