@@ -2,6 +2,8 @@
 
 #[path = "check/figures.rs"]
 mod figures;
+#[path = "check/names.rs"]
+mod names;
 
 use nnc::driver::pipeline::Library;
 
@@ -152,4 +154,69 @@ fn an_index_may_have_the_name_of_a_definition() {
     assert_eq!(messages(&train(&format!("{shift}{}", model.replace("twice", "shift(6)")))), "");
     let sum = "op heads(n)  x: [T] -> y: [_] { y[t] = sum[m < n](x[t + m]) }\n";
     assert_eq!(messages(&train(&format!("{sum}{}", model.replace("twice", "heads(2)")))), "");
+}
+
+/// The number of classes that the data counts is known to the model.
+#[test]
+fn a_model_knows_what_its_data_counts() {
+    let text = "data d = csv(\"t.csv\") { x: [2] = columns(1..2); y: class(K) = column(3) }\n\
+                model m  x: [2] -> logits[K] { x -> dense(2 * 4) -> dense(K) }\n\
+                train m on d { loss = cross_entropy; optimizer = adam(lr = 0.01); stop = 3 epochs }\n";
+    assert_eq!(messages(text), "");
+}
+
+/// `i < 3` on a longer axis is its first elements, on the left as well as in a reduction.
+#[test]
+fn an_index_that_says_how_far_it_runs_takes_the_first_elements() {
+    let items = "op first  x: [D] -> y: [3] { y[i < 3] = x[i] }\n\
+                 op start  x: [D] -> y: [D] { y[i] = x[i] * sum[u < 2](x[u]) }\n";
+    let model = "model m  x: [6] -> logits[3] { x -> start -> first -> dense(3) }";
+    assert_eq!(messages(&train(&format!("{items}{model}"))), "");
+}
+
+/// A comparison gives 1 and 0 in arithmetic.
+#[test]
+fn a_mask_counts_as_one_and_zero() {
+    let model = "model m  x: [6] -> logits[3] { (x > 0) * x + (1 < x and x < 4) -> dense(3) }";
+    assert_eq!(messages(&train(model)), "");
+}
+
+/// W0204 is for means over the batch, where it is one row.
+#[test]
+fn a_mean_over_more_than_one_value_is_not_warned_of() {
+    let norm = "model m  x: [6] -> logits[3] { x -> dense(4) -> batchnorm -> dense(3) }";
+    let alone = "model m  x: [6] -> logits[3] { x -> layernorm -> dense(4) -> groupnorm(2) -> dense(3) }";
+    let one_row = |model: &str| train(model).replace("stop", "batch = 1; stop");
+    assert_eq!(messages(&train(norm)), "");
+    assert_eq!(messages(&one_row(alone)), "");
+    assert!(messages(&one_row(norm)).contains("W0204"));
+    let analysis = Library::load().analyse("made.nn", &train(norm), &refuse);
+    let (checked, run) = (&analysis.checked, &analysis.checked.runs[0]);
+    let training = checked.training(run, true, &mut nnc::driver::pipeline::differentiate);
+    let training = training.unwrap_or_else(|d| panic!("{}", d.message));
+    for (batch, rows, warnings) in [(4, 10, 0), (5, 10, 0), (11, 10, 0), (1, 10, 0), (3, 10, 1), (10, 1, 1)] {
+        assert_eq!(training.last_batch(batch, rows).len(), warnings, "{rows} rows in batches of {batch}");
+    }
+}
+
+/// A plateau has its metric computed, as a promise has.
+#[test]
+fn a_plateau_may_be_about_a_metric_that_is_not_listed() {
+    let text = train("model m  x: [6] -> logits[3] { x -> dense(3) }")
+        .replace("3 epochs", "plateau(train.accuracy, 3 epochs)");
+    let analysis = Library::load().analyse("made.nn", &text, &refuse);
+    assert_eq!(messages(&text), "");
+    assert_eq!(analysis.checked.runs[0].spec.metrics, ["accuracy"]);
+}
+
+/// What a mistake in one place does not hide: an unknown name, sizes that do not fit, a setting of the optimizer, a metric.
+#[test]
+fn mistakes_in_different_places_are_told_at_once() {
+    let text = "data d = given { x: [6]; y: class(3) }\nfn odd  x { x + abc }\n\
+                model a  x: [6] -> logits[3] { x -> dense(4) }\nmodel m  x: [6] -> logits[3] { x -> dense(3) }\n\
+                train a on d { loss = cross_entropy; optimizer = adam(lr = 0.01, bta1 = 0.9); stop = 3 epochs }\n\
+                train m on d { loss = l2(abd); metrics = soft_cross_entropy; optimizer = adam(lr = -1); stop = 3 epochs }\n";
+    let found = Library::load().analyse("made.nn", text, &refuse).diagnostics;
+    let codes: Vec<&str> = found.iter().filter(|d| d.severity == nnc::base::Severity::Error).map(|d| d.code).collect();
+    assert_eq!(codes, ["E0106", "E0301", "E0102", "E0106", "E0310", "E0110"], "{}", messages(text));
 }

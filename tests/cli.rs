@@ -354,19 +354,20 @@ fn bad_data_and_missing_data_have_exit_codes_of_their_own() {
     assert!(in_folder(&folder, &["run", "m.nn", "--train", "n"]).starts_with("exit 2"));
 }
 
-/// Weights and batch of `mlp_tiny`, made of a fixed pattern.
-fn tiny_start(path: &Path) {
+/// Weights and batch of `mlp_tiny`, made of a fixed pattern, and `more`.
+fn tiny_start(path: &Path, more: &[&'static str]) {
     use safetensors::tensor::{Dtype, TensorView, serialize};
     let pattern =
         |n: usize| (0..n).flat_map(|i| ((i * 37 % 101) as f32 / 101.0 - 0.5).to_le_bytes()).collect::<Vec<u8>>();
     let y: Vec<u8> = (0..16).flat_map(|i| (i % 3i32).to_le_bytes()).collect();
-    let shapes = [
+    let mut shapes = vec![
         ("l0.weight", vec![16, 4]),
         ("l0.bias", vec![16]),
         ("l1.weight", vec![3, 16]),
         ("l1.bias", vec![3]),
         ("batch.x", vec![16, 4]),
     ];
+    shapes.extend(more.iter().map(|name| (*name, vec![1])));
     let bytes: Vec<Vec<u8>> = shapes.iter().map(|(_, s)| pattern(s.iter().product())).collect();
     let mut views: Vec<(&str, TensorView<'_>)> = Vec::new();
     for ((name, shape), data) in shapes.iter().zip(&bytes) {
@@ -380,7 +381,7 @@ fn tiny_start(path: &Path) {
 fn bench_prints_one_object_with_the_values_of_the_first_steps() {
     let folder = folder(&[]);
     let start = folder.path().join("start.safetensors");
-    tiny_start(&start);
+    tiny_start(&start, &[]);
     for (mode, count) in [("train", 5), ("infer", 2)] {
         let args = ["bench", "models/bench/mlp_tiny.nn", "--mode", mode, "--threads", "1", "--check"];
         let output = nnc(&args).args(["--message-format", "json", "--start"]).arg(&start).output().unwrap();
@@ -392,6 +393,22 @@ fn bench_prints_one_object_with_the_values_of_the_first_steps() {
         assert!(values.iter().all(|v| *v > 0.0 && *v < 5.0) && values.windows(2).all(falls), "{values:?}");
         for key in ["median_s", "min_s", "cold_1_s", "peak_rss_mib"] {
             assert!(object[key].as_f64().unwrap() > 0.0, "{key}");
+        }
+    }
+}
+
+#[test]
+fn tensors_that_nothing_takes_are_warned_of() {
+    let folder = folder(&[]);
+    let start = folder.path().join("start.safetensors");
+    for (more, says) in [(vec![], ""), (vec!["l1.wieght", "head.scale"], "nothing takes `head.scale`, `l1.wieght`")] {
+        tiny_start(&start, &more);
+        for mode in ["train", "infer"] {
+            let args = ["bench", "models/bench/mlp_tiny.nn", "--mode", mode, "--check", "--start"];
+            let output = nnc(&args).arg(&start).output().unwrap();
+            let shown = text(&output.stderr);
+            assert!(output.status.success() && shown.contains("W0501") != more.is_empty(), "{shown}");
+            assert!(shown.contains(says), "{shown}");
         }
     }
 }

@@ -6,8 +6,8 @@
 use super::builtin;
 use super::elaborate::{Elaborator, Res};
 use super::errors::{self, Boxed};
+use super::sums::bounded;
 use super::value::{Func, Label, Template, Val, ValKind};
-use super::window::bounded;
 use crate::base::Span;
 use crate::syntax::ast::{Arg, BinaryOp, Call, Def, DefKind, Expr, ExprKind, Stmt};
 use std::collections::BTreeMap;
@@ -257,7 +257,13 @@ impl Elaborator<'_> {
     /// The labels that `[d]`, `[batch, ..]` name.
     pub fn labels(&mut self, axes: &[Expr]) -> Res<Vec<Label>> {
         let mut out = Vec::new();
-        for e in axes {
+        for (i, e) in axes.iter().enumerate() {
+            let name = |e: &Expr| bounded(e).map(|(n, _)| n.to_string()).or(e.name().map(str::to_string));
+            if let Some(n) = name(e)
+                && let Some(first) = axes[..i].iter().find(|x| name(x).as_ref() == Some(&n))
+            {
+                return Err(errors::duplicate(first.span, self.blame(e.span), "the index", &n));
+            }
             match &e.kind {
                 ExprKind::Rest => {
                     let rest = self.frame().labels.iter().map(|(l, _)| l.clone());

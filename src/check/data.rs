@@ -4,6 +4,7 @@
 //! written; the runtime, which has them, checks them.
 
 use super::elaborate::{Elaborator, Res};
+use super::entries::statement;
 use super::errors;
 use super::spec::PARTS;
 use super::spec::{Call as SpecCall, DataSpec, FIRST_SYMBOL, FieldSpec, Kind as FieldKind, Literal, Part, SplitSpec};
@@ -18,6 +19,13 @@ fn classes_of_split(split: &SplitSpec, fields: &[FieldSpec], span: Span) -> Res<
     match &split.stratify {
         Some(field) if !classes.contains(&field.as_str()) => Err(errors::no_such_classes(span, field, &classes)),
         _ => Ok(()),
+    }
+}
+
+fn field_once(fields: &[FieldSpec], name: &Ident, written: Span) -> Res<()> {
+    match fields.iter().find(|f| f.name == name.text) {
+        Some(first) => Err(errors::duplicate_setting(first.span, name.span, written, "the field", &name.text)),
+        None => Ok(()),
     }
 }
 
@@ -37,7 +45,7 @@ impl Elaborator<'_> {
         let given = reader.name == "given";
         let mut fields: Vec<FieldSpec> = Vec::new();
         let mut split = SplitSpec { span: name.span, ..SplitSpec::default() };
-        let (mut stratify, mut symbols) = (None, Vec::new());
+        let (mut stratify, mut symbols, mut bound, mut divided) = (None, Vec::new(), Vec::<&Ident>::new(), None);
         for stmt in body {
             match &stmt.kind {
                 StmtKind::Bind { targets, value } if given && targets.len() == 1 && targets[0].ty.is_some() => {
@@ -49,25 +57,24 @@ impl Elaborator<'_> {
                     if field.kind == FieldKind::Class(None) {
                         field.kind = FieldKind::Class(Some(new_symbol(format!("K_of_{}", field.name), &mut symbols)));
                     }
-                    if let Some(first) = fields.iter().find(|f| f.name == field.name) {
-                        return Err(errors::duplicate_setting(
-                            first.span,
-                            field.span,
-                            stmt.span,
-                            "the field",
-                            &field.name,
-                        ));
-                    }
+                    field_once(&fields, &targets[0].path[0], stmt.span)?;
                     fields.push(field);
                 }
                 StmtKind::Bind { targets, value } if targets.len() == 1 && is_part(&targets[0].path) => {
                     return Err(errors::loose_share(stmt.span, &targets[0].path[0].text, value));
                 }
                 StmtKind::Bind { targets, value } if targets.len() == 1 && targets[0].path.len() == 1 => {
+                    let name = &targets[0].path[0];
+                    if let Some(first) = bound.iter().find(|n| n.text == name.text) {
+                        let again = (name.span, stmt.span);
+                        return Err(errors::duplicate_setting(first.span, again.0, again.1, "the name", &name.text));
+                    }
+                    bound.push(name);
                     let v = self.eval(value)?;
-                    self.frame().vars.insert(targets[0].path[0].text.clone(), v);
+                    self.frame().vars.insert(name.text.clone(), v);
                 }
                 StmtKind::Field { name, ty } if given => {
+                    field_once(&fields, name, stmt.span)?;
                     self.declare_symbols(Some(ty.as_ref()), &mut symbols);
                     let (kind, shape) = self.field_type(ty)?;
                     fields.push(FieldSpec {
@@ -89,6 +96,9 @@ impl Elaborator<'_> {
                     ));
                 }
                 StmtKind::Expr(Expr { kind: ExprKind::Call(c), span }) if c.callee.text == "split" => {
+                    if let Some(first) = divided.replace(*span) {
+                        return Err(errors::duplicate_setting(first, *span, statement(stmt, body), "the", "split"));
+                    }
                     split = self.split_spec(c, *span)?;
                     let by = c.args.iter().flatten().find(|a| a.name.as_ref().is_some_and(|n| n.text == "stratify"));
                     stratify = by.map(|a| a.value.span);
@@ -219,6 +229,7 @@ impl Elaborator<'_> {
         match &e.kind {
             ExprKind::Name(n) => Ok(SpecCall { name: n.clone(), args: vec![], span: e.span }),
             ExprKind::Call(c) => {
+                self.check_given_once(c)?;
                 let mut args = Vec::new();
                 for a in c.args.iter().flatten() {
                     args.push((a.name.as_ref().map(|n| n.text.clone()), self.literal(&a.value)?));

@@ -5,15 +5,17 @@
 
 use super::errors::{self, Boxed};
 use super::items::Items;
+use super::optimizer::KeptState;
+use super::origins::Origins;
 use super::terms::Fraction;
 use super::value::{Func, Label, Template, Tensor, Val, ValKind};
-pub use super::value::{ended, join, keep};
+pub use super::value::{Kept, ended, join, keep};
 pub use super::weights::Weight;
 use crate::base::{Diagnostic, Extent, Span, Type};
 use crate::graph::{Builder, Role};
 use crate::ops::Value;
 use crate::syntax::ast::{Def, DefKind, Expr, Stmt, StmtKind, Target};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub type Res<T> = Result<T, Boxed>;
@@ -43,15 +45,20 @@ pub struct Layer {
 pub struct Frame {
     pub vars: BTreeMap<String, Val>,
     pub path: String,
-    counters: BTreeMap<String, usize>,
+    /// A number for the calls that lead here from where a name was given: the layers of one text in one place have one
+    /// origin, however often they are applied.
+    pub origin: u32,
+    pub counters: BTreeMap<String, usize>,
     /// Whether the next layer that nobody named has the name of the frame.
-    nameless: bool,
+    pub nameless: bool,
     /// The input of a definition whose port has no name, and of a body.
     pub input: Option<Val>,
     /// Extents of the indices seen in equations.
     pub labels: Vec<(Label, Extent)>,
-    /// Names whose last value is the next value of a state: name, input of the graph.
-    pub states: Vec<(String, Value)>,
+    /// The indices that say how far they run: `u < 3`.
+    pub bounds: BTreeSet<String>,
+    /// The states of an optimizer.
+    pub states: Vec<KeptState>,
     /// The same for the states of an operator: name, place in `Elaborator::carried`.
     pub carried: Vec<(String, usize)>,
     pub kind: Option<DefKind>,
@@ -77,6 +84,8 @@ pub struct Elaborator<'a> {
     pub carried: Vec<(String, Tensor)>,
     pub layers: Vec<Layer>,
     pub warnings: Vec<Diagnostic>,
+    /// What is wrong beside the first mistake.
+    pub more: Vec<Boxed>,
     /// Layers that, in a batch of one row, take the mean of a single value.
     pub alone: Vec<Span>,
     /// What `uniform` and `normal` fill while a weight is initialised.
@@ -87,13 +96,18 @@ pub struct Elaborator<'a> {
     pub states: Vec<super::optimizer::StateInit>,
     /// True while a loss is reduced to one number at each call.
     pub reduce_losses: bool,
+    /// The loss that is a metric, by the number of its frame: it keeps its values.
+    pub metric: Option<usize>,
     /// What the losses came to so far.
     pub fractions: Vec<Fraction>,
     /// The scans whose bodies are carried out, outermost first.
     pub steps: Vec<super::scan::Steps>,
     /// True where scans run from the last row to the first unless they say otherwise.
     pub backward: bool,
+    /// Where no weight is made: the name of the place.
+    pub sealed: Option<&'static str>,
     calls: Vec<Span>,
+    pub origins: Origins,
     applications: usize,
     /// How many expressions are being evaluated inside each other.
     nesting: usize,
@@ -121,15 +135,19 @@ impl<'a> Elaborator<'a> {
             carried: vec![],
             layers: vec![],
             warnings: vec![],
+            more: vec![],
             alone: vec![],
             init_shape: None,
             update: None,
             states: vec![],
             reduce_losses: false,
+            metric: None,
             fractions: vec![],
             steps: vec![],
             backward: false,
+            sealed: None,
             calls: vec![],
+            origins: Origins::default(),
             applications: 0,
             nesting: 0,
             repetitions: 1.0,
@@ -181,29 +199,6 @@ impl<'a> Elaborator<'a> {
         self.streams
     }
 
-    /// A new path below the current one: `dense`, `dense2`, …
-    fn fresh_path(&mut self, name: &str) -> String {
-        let frame = self.frame();
-        if std::mem::take(&mut frame.nameless) {
-            return frame.path.clone();
-        }
-        let n = frame.counters.entry(name.to_string()).or_insert(0);
-        *n += 1;
-        let part = if *n == 1 { name.to_string() } else { format!("{name}{n}") };
-        join(&frame.path, &part)
-    }
-
-    /// Another path for the names below, counted from these; gives back what was before.
-    pub fn swap_path(&mut self, path: String, counters: BTreeMap<String, usize>) -> (String, BTreeMap<String, usize>) {
-        let frame = self.frame();
-        (std::mem::replace(&mut frame.path, path), std::mem::replace(&mut frame.counters, counters))
-    }
-
-    /// The path of something that the user named with `=`.
-    pub fn kept_path(&mut self, name: &str) -> String {
-        join(&self.frame().path, name)
-    }
-
     fn count_application(&mut self, span: Span) -> Res<()> {
         self.applications += 1;
         if self.applications > MAX_APPLICATIONS {
@@ -249,13 +244,18 @@ impl<'a> Elaborator<'a> {
                 if user {
                     self.calls.push(*at);
                 }
+                let within = path.as_ref().map_or(self.frame().origin, |kept| kept.within);
+                let origin = self.origin(within, *at);
                 let path = match path {
-                    Some(p) => p.clone(),
-                    None => self.fresh_path(&def.name.text),
+                    Some(kept) => {
+                        self.origins.own(&kept.path, origin);
+                        kept.path.clone()
+                    }
+                    None => self.fresh_path(&def.name.text, origin),
                 };
                 let made = self.order.len();
                 let first = self.graph.graph().nodes.len() as u32;
-                let out = self.instantiate(def, settings, body.clone(), path.clone(), inputs, *at);
+                let out = self.instantiate(def, settings, body.clone(), (path.clone(), origin), inputs, *at);
                 let out = match out {
                     // A mistake that the library meets is the caller's: never a line that the user did not write.
                     Err(mut d) if user && d.span().is_some_and(|s| self.items.is_library(s)) => {
@@ -292,11 +292,11 @@ impl<'a> Elaborator<'a> {
         def: &Arc<Def>,
         settings: &BTreeMap<String, Val>,
         body: Option<Arc<Template>>,
-        path: String,
+        (path, origin): (String, u32),
         inputs: Vec<Val>,
         span: Span,
     ) -> Res<Val> {
-        let mut frame = Frame { path, kind: Some(def.kind), ..Frame::default() };
+        let mut frame = Frame { path, origin, kind: Some(def.kind), ..Frame::default() };
         frame.vars = settings.clone();
         if let Some(t) = body {
             frame.vars.insert("body".into(), Val::new(ValKind::Func(Func::Template(t)), span));
@@ -335,10 +335,11 @@ impl<'a> Elaborator<'a> {
         let n = self.frame().counters.entry("{}".into()).or_insert(0);
         *n += 1;
         let path = if *n == 1 { path } else { join(&path, &n.to_string()) };
-        let kind = self.frame().kind;
+        let (kind, within) = (self.frame().kind, self.frame().origin);
+        let origin = self.origin(within, t.span);
         let input = inputs.into_iter().next();
         let (vars, nameless) = (t.vars.clone(), t.nameless);
-        self.frames.push(Frame { vars, path, nameless, input: input.clone(), kind, ..Frame::default() });
+        self.frames.push(Frame { vars, path, origin, nameless, input: input.clone(), kind, ..Frame::default() });
         let result = self.statements(&t.body).and_then(|last| self.finish_body(last, input, span));
         self.frames.pop();
         result
@@ -401,6 +402,7 @@ impl<'a> Elaborator<'a> {
     }
 
     fn bind(&mut self, targets: &[Target], value: &Expr) -> Res<()> {
+        self.each_target_once(targets)?;
         let index = targets.iter().filter_map(|t| t.index.as_ref()).flatten();
         self.frame().left = index.filter_map(|i| i.name().map(String::from)).collect();
         if let Some(index) = targets.first().and_then(|t| t.index.as_ref()) {
@@ -432,7 +434,7 @@ impl<'a> Elaborator<'a> {
             v = self.equation(index, v, target.span)?;
         }
         if let ValKind::Func(f) = &mut v.kind {
-            let kept = self.kept_path(name);
+            let kept = self.kept(name);
             keep(f, kept);
         }
         self.frame().vars.insert(name.clone(), v);

@@ -23,7 +23,7 @@ enum Here {
     Left(&'static str),
 }
 
-const ELSEWHERE: [(&[&str], Here); 14] = [
+const ELSEWHERE: [(&[&str], Here); 15] = [
     (&["epochs", "num_epochs", "n_epochs", "max_epochs", "nb_epoch"], Here::Stop("epochs")),
     (&["steps", "num_steps", "max_steps", "iterations", "max_iter"], Here::Stop("steps")),
     (&["batch_size", "batchsize", "minibatch", "mini_batch"], Here::Named("batch")),
@@ -42,6 +42,10 @@ const ELSEWHERE: [(&[&str], Here); 14] = [
     (
         &["device", "gpu", "cuda"],
         Here::Left("it runs on the processor; `nnc run --threads 4` says on how many threads"),
+    ),
+    (
+        &["save", "checkpoint", "checkpoints", "save_best", "save_to"],
+        Here::Left("`nnc run --save FILE` writes the weights"),
     ),
     (&["verbose", "workers", "num_workers"], Here::Left("`nnc run --help` shows what the command line says")),
 ];
@@ -88,7 +92,7 @@ impl Elaborator<'_> {
 }
 
 /// A statement and what parts it from its neighbour.
-fn statement(stmt: &Stmt, body: &[Stmt]) -> Span {
+pub(super) fn statement(stmt: &Stmt, body: &[Stmt]) -> Span {
     let place = body.iter().position(|s| s.span == stmt.span).unwrap_or(0);
     match (body.get(place + 1), place.checked_sub(1)) {
         (Some(next), _) => Span { end: next.span.start, ..stmt.span },

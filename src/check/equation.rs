@@ -5,8 +5,8 @@
 
 use super::elaborate::{Elaborator, Res};
 use super::errors;
+use super::sums::{Sum, bounded, padded};
 use super::value::{Axis, Label, Tensor, Val, ValKind};
-use super::window::{Sum, bounded, padded};
 use crate::base::{Extent, Span};
 use crate::syntax::ast::{Expr, ExprKind};
 
@@ -14,17 +14,18 @@ impl Elaborator<'_> {
     /// Before the right side is evaluated: the extents that either side tells at once.
     pub fn open_equation(&mut self, index: &[Expr], value: &Expr) -> Res<()> {
         self.frame().labels.clear();
+        self.frame().bounds.clear();
         for item in index {
             self.bound_index(item)?;
         }
-        self.tell_extents(value);
-        Ok(())
+        self.tell_extents(value)
     }
 
     /// `u < 3` gives the index `u` the extent 3.
     pub fn bound_index(&mut self, item: &Expr) -> Res<()> {
         let Some((name, bound)) = bounded(item) else { return Ok(()) };
         let extent = self.extent(bound)?;
+        self.frame().bounds.insert(name.to_string());
         match self.label_extent(name) {
             Some(known) if known != extent => {
                 let [known, extent] = [known, extent].map(|e| super::value::describe_extents(&[e]));
@@ -39,20 +40,23 @@ impl Elaborator<'_> {
     }
 
     /// Notes the extents of indices that stand alone, as in `weight[o, u, v, c]`.
-    fn tell_extents(&mut self, e: &Expr) {
+    fn tell_extents(&mut self, e: &Expr) -> Res<()> {
         match &e.kind {
             ExprKind::Index(base, items) => {
                 let base = padded(base).map_or(base.as_ref(), |(x, _)| x);
                 self.tell_axes(base, items);
-                self.tell_extents(base);
+                self.tell_extents(base)
             }
             ExprKind::Unary(_, x) | ExprKind::Paren(x) | ExprKind::Field(x, _) => self.tell_extents(x),
-            ExprKind::Call(c) => c.args.iter().flatten().for_each(|a| self.tell_extents(&a.value)),
-            ExprKind::Binary(first, rest) => {
-                self.tell_extents(first);
-                rest.iter().for_each(|(_, _, x)| self.tell_extents(x));
+            ExprKind::Call(c) => {
+                c.axes.iter().flatten().try_for_each(|item| self.bound_index(item))?;
+                c.args.iter().flatten().try_for_each(|a| self.tell_extents(&a.value))
             }
-            _ => {}
+            ExprKind::Binary(first, rest) => {
+                self.tell_extents(first)?;
+                rest.iter().try_for_each(|(_, _, x)| self.tell_extents(x))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -84,6 +88,7 @@ impl Elaborator<'_> {
             let known = scalar.axes.iter().find(|a| a.label.as_ref() == Some(&label) && a.extent == extent);
             known.cloned().unwrap_or(Axis { label: Some(label), ..Axis::new(extent) })
         };
+        let mut stand = vec![(span, false); axes.len()];
         for item in index {
             match &item.kind {
                 ExprKind::Rest => {
@@ -114,8 +119,9 @@ impl Elaborator<'_> {
                     _ => return Err(errors::not_a_statement(self.blame(item.span), "the left side of an equation")),
                 },
             }
+            stand.resize(axes.len(), (item.span, bounded(item).is_some()));
         }
-        self.each_once(index, &axes, &scalar)?;
+        self.each_once(&stand, &axes, &scalar)?;
         if let Some(free) = scalar.axes.iter().find(|a| !axes.iter().any(|b| b.label == a.label)) {
             let name = match &free.label {
                 Some(Label::Index(n)) => n.clone(),
@@ -138,21 +144,17 @@ impl Elaborator<'_> {
         Ok(Val::tensor(t, span))
     }
 
-    /// An index stands on the left once, and what is summed over on the right is not left.
-    fn each_once(&mut self, index: &[Expr], axes: &[Axis], scalar: &Tensor) -> Res<()> {
-        for (i, item) in index.iter().enumerate() {
-            let ExprKind::Name(n) = &item.kind else { continue };
-            if index[..i].iter().any(|other| matches!(&other.kind, ExprKind::Name(m) if m == n)) {
-                return Err(errors::unsupported(
-                    self.blame(item.span),
-                    &format!("`{n}` twice on the left side of an equation"),
-                ));
+    /// An index stands on the left once, and what is summed over on the right is not left. `stand` says where each of the
+    /// axes stands, and whether its extent is said there.
+    fn each_once(&mut self, stand: &[(Span, bool)], axes: &[Axis], scalar: &Tensor) -> Res<()> {
+        for (i, (axis, &(at, told))) in axes.iter().zip(stand).enumerate() {
+            let Some(Label::Index(n)) = &axis.label else { continue };
+            if axes[..i].iter().any(|other| other.label == axis.label) {
+                let what = format!("`{n}` twice on the left side of an equation");
+                return Err(errors::unsupported(self.blame(at), &what));
             }
-            let label = Label::Index(n.clone());
-            if axes.iter().any(|a| a.label.as_ref() == Some(&label))
-                && !scalar.axes.iter().any(|a| a.label.as_ref() == Some(&label))
-            {
-                return Err(errors::reduced_away(self.blame(item.span), n));
+            if !told && scalar.axes.iter().all(|a| a.label != axis.label) {
+                return Err(errors::reduced_away(self.blame(at), n));
             }
         }
         Ok(())

@@ -8,12 +8,16 @@ use super::library::{also_setting, helps};
 use super::value::{Val, ValKind};
 use crate::base::names::nearest;
 use crate::base::{Diagnostic, Edit, Fix, Span};
-use crate::syntax::ast::{Arg, BinaryOp, Call, Def, Expr, ExprKind, Ident};
+use crate::syntax::ast::{BinaryOp, Def, Expr, ExprKind};
 
 mod data;
+mod run;
 mod shapes;
+mod twice;
 pub use data::*;
+pub use run::*;
 pub use shapes::*;
+pub use twice::*;
 
 pub type Boxed = Box<Diagnostic>;
 
@@ -94,64 +98,6 @@ pub fn body_in_braces(d: Diagnostic, owner: &str) -> Boxed {
     Box::new(d.note(format!("its body stands in braces: `{owner}(…) {{ … }}`")))
 }
 
-pub fn duplicate(first: Span, second: Span, what: &str, name: &str) -> Boxed {
-    let d = error("E0103", second, format!("{what} `{name}` is given twice"), "here again".into());
-    Box::new((*d).label(first, "first given here"))
-}
-
-/// Two `train` items of one model: `--train` could not tell them apart, nor could what they print.
-pub fn trained_twice(first: Span, model: &Ident, data: Span) -> Boxed {
-    let d = duplicate(first, model.span, "the `train` item", &model.text);
-    let text = format!(" as {}2", model.text);
-    Box::new((*d).fix(format!("give it a name of its own: `{}`", text.trim()), data.after(), text))
-}
-
-/// A piece of a schedule whose end nothing tells.
-pub fn piece_without_length(span: Span, name: &str, last: bool) -> Boxed {
-    let why = if last { "the run's end is not counted in steps or epochs" } else { "another one follows" };
-    let text = format!("this piece of the schedule has no length, and {why}");
-    let d = error("E0104", span, text, "how long?".into());
-    Box::new((*d).note(format!("a piece runs for a number of steps or epochs: `{name}(0 .. 0.1, 200 steps)`")))
-}
-
-/// `ramp(0 .. 0.1, 100)`: the last number was meant as the length of the piece.
-pub fn length_of_what(d: Boxed, call: &Call) -> Boxed {
-    match call.args.as_deref() {
-        Some([.., Arg { name: None, value: Expr { kind: ExprKind::Number { value, unit: None, .. }, span } }])
-            if d.code == "E0102" && d.span() == Some(*span) =>
-        {
-            let text = format!("{value} steps");
-            let d = (*d).note("a length has a unit");
-            Box::new(d.fix(format!("write `{text}`"), *span, text))
-        }
-        _ => d,
-    }
-}
-
-/// `metrics = accuracy and mae`
-pub fn metrics_in_a_row(first: Span, rest: &[(BinaryOp, Span, Expr)]) -> Boxed {
-    let all = rest.last().map_or(first, |(.., e)| first.to(e.span));
-    let d = *wrong_type_words(all, "metrics in a row", "an operator between them");
-    let mut before = first.end;
-    let mut edits = Vec::new();
-    for (_, sign, e) in rest {
-        edits.push(Edit { span: Span { start: before, end: e.span.start, ..*sign }, text: ", ".to_string() });
-        before = e.span.end;
-    }
-    Box::new(Diagnostic { fixes: vec![Fix { message: "part them by commas".to_string(), edits }], ..d })
-}
-
-/// What is named a second time gets a name of its own: nothing that was written is lost.
-pub fn duplicate_name(first: Span, second: Span, what: &str, name: &str) -> Boxed {
-    let other = format!("{name}2");
-    Box::new((*duplicate(first, second, what, name)).fix(format!("give it another name: `{other}`"), second, other))
-}
-
-/// `written` is the whole of what is given a second time.
-pub fn duplicate_setting(first: Span, second: Span, written: Span, what: &str, name: &str) -> Boxed {
-    Box::new((*duplicate(first, second, what, name)).fix(format!("remove the second `{name}`"), written, ""))
-}
-
 pub fn missing_setting(span: Span, owner: &str, name: &str) -> Boxed {
     if name == "body" {
         return lacks(span, owner, "a body", &format!("{owner} {{ … }}"));
@@ -174,19 +120,34 @@ pub fn input_as_setting(d: Boxed, def: &Def) -> Boxed {
     Box::new(d.fix(format!("make `{}` an input", input.text), all, format!("  {}", input.text)))
 }
 
-/// A definition that a bare loss or metric cannot feed.
-pub fn not_two_inputs(span: Span, owner: &str, names: &[&str]) -> Boxed {
-    let n = names.len();
-    let text = format!("`{owner}` has {n} input{}, a loss or metric gets two", if n == 1 { "" } else { "s" });
-    let d = error("E0104", span, text, "which tensors?".into());
-    Box::new((*d).note(format!("name what it takes: `{owner}({})`", names.join(", "))))
-}
-
 /// `x > dense(8) > relu`: each of these signs was meant as an arrow.
 pub fn arrows(d: Diagnostic, signs: Vec<Span>) -> Boxed {
     let notes = vec!["an arrow moves a tensor into a layer: `->`".to_string()];
     let edits = signs.into_iter().map(|span| Edit { span, text: "->".to_string() }).collect();
     Box::new(Diagnostic { notes, fixes: vec![Fix { message: "write `->`".to_string(), edits }], ..d })
+}
+
+/// `1 < x < 4`; `second` is what stands in the middle.
+pub fn chained(again: Span, second: &Expr) -> Boxed {
+    let d = error("E0105", again, "a comparison compares two values".into(), "a third one".into());
+    let middle = match &second.kind {
+        ExprKind::Name(n) => n.clone(),
+        ExprKind::Number { value, unit: None, .. } => value.to_string(),
+        _ => return Box::new((*d).note("join two comparisons: `1 < x and x < 4`")),
+    };
+    Box::new((*d).fix("join two comparisons", second.span.after(), format!(" and {middle}")))
+}
+
+/// `x == true`, where x is numbers; the comparison is that of `sign`, its right side `right`.
+pub fn compared_with_truth(span: Span, found: &Val, sign: (BinaryOp, Span), right: &Expr) -> Boxed {
+    let d = wrong_type(span, "a truth value beside a truth value", found);
+    match (&right.kind, sign.0) {
+        (ExprKind::Name(word), BinaryOp::Eq | BinaryOp::Ne) if word == "true" || word == "false" => {
+            let text = if (word == "true") == (sign.0 == BinaryOp::Eq) { "!= 0" } else { "== 0" };
+            Box::new((*d).fix(format!("numbers are compared with numbers: `{text}`"), sign.1.to(right.span), text))
+        }
+        _ => d,
+    }
 }
 
 /// A layer in arithmetic.
@@ -242,18 +203,6 @@ pub fn not_joined(span: Span, owner: &str, found: &Val) -> Boxed {
     helped(*wrong_type(span, &format!("one tensor for `{owner}`"), found), "E0105 joined")
 }
 
-/// `clip = 1.0`: how much, but not how.
-pub fn clips_how(d: Boxed, clip: &Expr) -> Boxed {
-    match (&clip.kind, helps("E0105 clip").next()) {
-        (ExprKind::Number { value, .. }, Some(name)) => {
-            let text = format!("{name}({value})");
-            let d = (*d).note(format!("say what is bounded: `clip = {text}`"));
-            Box::new(d.fix(format!("write `{text}`"), clip.span, text))
-        }
-        _ => d,
-    }
-}
-
 pub fn number_as_string(span: Span, text: &str) -> Boxed {
     let d = wrong_type_words(span, "a number", &format!("the string \"{text}\""));
     if WORDS.contains(&text) {
@@ -271,16 +220,19 @@ pub fn undefined(span: Span, name: &str, candidates: &[&str]) -> Boxed {
     let d = if name.chars().next().is_some_and(char::is_uppercase) && name.chars().count() <= 2 {
         let how =
             format!("a size that no input has: make `{name}` a setting in parentheses behind the definition's name");
-        Box::new((*d).note(how).note(AXES_BY_NUMBER))
+        let counted = format!("a model knows what its data counts: `y: class({name})` in the data gives it `{name}`");
+        Box::new((*d).note(how).note(counted).note(AXES_BY_NUMBER))
     } else {
         d
     };
     suggest(d, name, span, candidates)
 }
 
+pub const CYCLE: &str = "E0107";
+
 pub fn cycle(span: Span, path: &[String]) -> Boxed {
     let first = path.first().cloned().unwrap_or_default();
-    let d = error("E0107", span, format!("`{first}` contains itself"), "the circle closes here".into());
+    let d = error(CYCLE, span, format!("`{first}` contains itself"), "the circle closes here".into());
     helped((*d).note(format!("the way round: {}", path.join(" → "))), "E0107")
 }
 
@@ -351,26 +303,6 @@ pub fn nests(span: Span, limit: usize) -> Boxed {
     Box::new((*d).note("definitions and constants that use each other stand inside each other; make the chain shorter"))
 }
 
-pub fn ambiguous(span: Span, owner: &str, what: &str, names: &[&str]) -> Boxed {
-    if names.is_empty() {
-        let d = error(
-            "E0104",
-            span,
-            format!("`{owner}` has no {what}: the model reads every field"),
-            format!("no {what} is left"),
-        );
-        return Box::new((*d).note(format!("name both: `{owner}(output, x)`")));
-    }
-    let d = error("E0104", span, format!("`{owner}` could take any of {}", names.join(", ")), format!("which {what}?"));
-    Box::new((*d).note(format!("name both: `{owner}(output, {})`", names[0])))
-}
-
-pub fn which_metric(span: Span, name: &str, alike: &[&str]) -> Boxed {
-    let list = alike.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(" or ");
-    let d = error("E0104", span, format!("`{name}` could be {list}"), "which of them?".into());
-    Box::new((*d).note(format!("give one of them a name: `fn mine  y, t {{ {}(…) }}`", name)))
-}
-
 /// A reduction that names no index, of a tensor that has indices.
 pub fn reduces_all(span: Span, name: &str, indices: &[String], wanted: &[String]) -> Boxed {
     let text = format!("`{name}` does not say over which index it goes");
@@ -385,13 +317,6 @@ pub fn reduces_all(span: Span, name: &str, indices: &[String], wanted: &[String]
     Box::new(d.fix(format!("`{list}` is not on the left: reduce over it"), at, format!("[{list}]")))
 }
 
-/// An optimizer whose body gives its weight no new value.
-pub fn weight_never_assigned(span: Span, owner: &str, name: &str) -> Boxed {
-    let text = format!("`{owner}` never assigns `{name}`: it would train nothing");
-    let d = error("E0104", span, text, format!("`{name}` keeps its value"));
-    Box::new((*d).note(format!("the next value of the weight is what its body assigns: `{name} = {name} - …`")))
-}
-
 /// A layer that takes means over the batch, of one value each.
 pub fn mean_of_one(span: Span, rows: &str) -> Diagnostic {
     let text = format!("a mean over the batch is one of a single value: {rows}");
@@ -402,13 +327,6 @@ pub fn mean_of_one(span: Span, rows: &str) -> Diagnostic {
 pub fn unreached(span: Span, path: &str) -> Diagnostic {
     let text = format!("the loss does not depend on `{path}`");
     Diagnostic::warning("W0202", span, text, "never trained")
-}
-
-/// An update that leaves every weight as it is, such as one with a learning rate of 0.
-pub fn moves_nothing(span: Span, owner: &str) -> Diagnostic {
-    let text = format!("`{owner}` changes no weight: every step subtracts 0");
-    Diagnostic::warning("W0203", span, text, "trains nothing")
-        .note("give it a learning rate above 0, or a schedule of it")
 }
 
 pub fn unused(span: Span, what: &str, name: &str) -> Diagnostic {

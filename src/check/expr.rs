@@ -6,13 +6,10 @@
 use super::builtin;
 use super::elaborate::{Elaborator, Res};
 use super::errors;
-use super::foreign::{dotted, renamed};
-use super::value::{Func, Kind, Label, Number, Tensor, Val, ValKind};
-use super::window::padded;
+use super::foreign::renamed;
+use super::value::{Func, Kind, Number, Tensor, Val, ValKind};
 use crate::base::{DType, Span};
-use crate::ops::{Attr, Attrs};
 use crate::syntax::ast::{BinaryOp, Call, Expr, ExprKind, UnaryOp};
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -35,6 +32,11 @@ pub const WORDS: [&str; 16] = [
     "replicate",
     "circular",
 ];
+
+fn is_comparison(op: BinaryOp) -> bool {
+    use BinaryOp::{Eq, Ge, Gt, Le, Lt, Ne};
+    matches!(op, Eq | Ge | Gt | Le | Lt | Ne)
+}
 
 impl Elaborator<'_> {
     /// What [`Elaborator::eval`] gives, without its count.
@@ -144,8 +146,19 @@ impl Elaborator<'_> {
 
     fn binary(&mut self, first: &Expr, rest: &[(BinaryOp, Span, Expr)], span: Span) -> Res<Val> {
         let mut v = self.eval(first)?;
-        for (op, _, e) in rest {
+        let mut left = first;
+        for (i, (op, at, e)) in rest.iter().enumerate() {
             let w = self.eval(e)?;
+            if i > 0 && is_comparison(*op) && !matches!(w.kind, ValKind::Func(_)) {
+                return Err(errors::chained(self.blame(*at), left));
+            }
+            if is_comparison(*op)
+                && let Some(truth) = self.beside_truth(&v, &w)
+            {
+                let beside = if truth { (left, &v) } else { (e, &w) };
+                return Err(errors::compared_with_truth(self.blame(beside.0.span), beside.1, (*op, *at), e));
+            }
+            left = e;
             let arrow = matches!(op, BinaryOp::Gt | BinaryOp::Sub | BinaryOp::Alternative)
                 && matches!(w.kind, ValKind::Func(_));
             v = self.operator(*op, v, w, span).map_err(|d| match arrow {
@@ -157,6 +170,21 @@ impl Elaborator<'_> {
             })?;
         }
         Ok(v)
+    }
+
+    /// Whether exactly one side is a truth value, and the other one numbers: then, whether it is the right one.
+    fn beside_truth(&self, a: &Val, b: &Val) -> Option<bool> {
+        let numbers = |v: &Val| match &v.kind {
+            ValKind::Tensor(t) => self.dtype(t) != DType::Bool,
+            ValKind::Number(_) | ValKind::Dim { .. } | ValKind::Scalar(_) | ValKind::Set(_) => true,
+            _ => false,
+        };
+        let truth = |v: &Val| matches!(v.kind, ValKind::Bool(_));
+        match (truth(a), truth(b)) {
+            (false, true) if numbers(a) => Some(true),
+            (true, false) if numbers(b) => Some(false),
+            _ => None,
+        }
     }
 
     fn operator(&mut self, op: BinaryOp, a: Val, b: Val, span: Span) -> Res<Val> {
@@ -292,124 +320,6 @@ impl Elaborator<'_> {
         let builtins: Vec<&str> = builtin::names().collect();
         known.extend(builtins);
         renamed(errors::unknown_layer(self.blame(span), n, &known), n, span, call, self.items)
-    }
-
-    /// `x[.., d]`: names for axes, a number for one element, an integer tensor for a choice.
-    fn index(&mut self, base: &Expr, items: &[Expr], span: Span) -> Res<Val> {
-        if let Some(row) = self.row(base, items, span)? {
-            return Ok(row);
-        }
-        let (base, outside) = match padded(base) {
-            Some((x, value)) => (x, Some(self.fill(value)?)),
-            None => (base, None),
-        };
-        let v = self.eval(base)?;
-        let ValKind::Tensor(t) = &v.kind else {
-            let d = errors::wrong_type(self.blame(base.span), "a tensor before `[`", &v);
-            return Err(if matches!(v.kind, ValKind::Func(_)) {
-                errors::round_brackets(*d, base.span, span)
-            } else {
-                d
-            });
-        };
-        let rank = t.own_axes().len();
-        let rest = items.iter().position(|i| matches!(i.kind, ExprKind::Rest));
-        let explicit = items.len() - usize::from(rest.is_some());
-        // Without `..`, the leading axes are kept as they are: `softmax(z)[y]` chooses along the last axis.
-        let choice = rest.is_none() && explicit < rank && items.iter().all(|i| self.is_choice(i));
-        if explicit > rank || (rest.is_none() && explicit < rank && !choice) {
-            let written = dotted(base).map_or("the tensor".to_string(), |(_, path)| format!("`{path}`"));
-            return Err(errors::indices_differ(self.blame(span), &written, explicit, t));
-        }
-        let hidden = rank - explicit;
-        let before = if choice { hidden } else { rest.unwrap_or(0) };
-        let mut out = t.clone();
-        let skip = usize::from(t.batched());
-        for k in 0..if choice || rest.is_some() { hidden } else { 0 } {
-            out.axes[skip + before.min(rest.unwrap_or(0)) + k].label = Some(Label::Rest(Reverse(hidden - 1 - k)));
-        }
-        let own: Vec<&Expr> = items.iter().filter(|i| !matches!(i.kind, ExprKind::Rest)).collect();
-        let place = |i: usize| if choice || rest.is_some_and(|r| i >= r) { skip + hidden + i } else { skip + i };
-        let (mut later, mut sums) = (Vec::new(), Vec::new());
-        for (i, item) in own.iter().enumerate() {
-            match self.index_sum(item)? {
-                Some(sum) => sums.push((place(i), sum)),
-                None => self.index_axis(&mut out, place(i), item, &mut later)?,
-            }
-        }
-        self.note_labels(&out);
-        out = self.windows(out, sums, outside)?;
-        self.note_labels(&out);
-        let out = self.take(out, later, choice, span)?;
-        Ok(Val::tensor(out, span))
-    }
-
-    fn is_choice(&self, item: &Expr) -> bool {
-        matches!(&item.kind, ExprKind::Name(n) if matches!(self.lookup(n).map(|v| &v.kind), Some(ValKind::Tensor(_))))
-    }
-
-    fn index_axis(&mut self, t: &mut Tensor, place: usize, item: &Expr, later: &mut Vec<(usize, Val)>) -> Res<()> {
-        if let ExprKind::Name(n) = &item.kind
-            && !matches!(self.lookup(n).map(|v| &v.kind), Some(ValKind::Tensor(_) | ValKind::Number(_)))
-        {
-            let label = if n == "batch" { Label::Batch } else { Label::Index(n.clone()) };
-            if t.axes.iter().any(|a| a.label.as_ref() == Some(&label)) {
-                return Err(errors::unsupported(self.blame(item.span), &format!("the diagonal `{n}`, `{n}`")));
-            }
-            t.axes[place].label = Some(label);
-            return Ok(());
-        }
-        let v = self.eval(item)?;
-        t.axes[place].label = Some(Label::Index(format!("#{place}")));
-        later.push((place, v));
-        Ok(())
-    }
-
-    /// Carries out what an index chooses: a fixed element, or one element per row.
-    fn take(&mut self, mut t: Tensor, later: Vec<(usize, Val)>, choice: bool, span: Span) -> Res<Tensor> {
-        for (place, v) in later {
-            let label = Label::Index(format!("#{place}"));
-            match (&v.kind, v.as_number()) {
-                (ValKind::Tensor(at), _) if self.dtype(at) == DType::I32 => {
-                    let at = if choice { self.label_rest(at) } else { at.clone() };
-                    t = self.pick(&t, &label, &at, span)?;
-                }
-                (_, Some(n)) => t = self.element(t, &label, n, v.span)?,
-                _ => return Err(errors::wrong_type(self.blame(v.span), "an index, a number or class indices", &v)),
-            }
-        }
-        Ok(if choice { self.unlabel_rest(t) } else { t })
-    }
-
-    fn element(&mut self, t: Tensor, label: &Label, n: f64, span: Span) -> Res<Tensor> {
-        let place =
-            t.axes.iter().position(|a| a.label.as_ref() == Some(label)).unwrap_or_else(|| panic!("labelled axis"));
-        if n > 0.0 {
-            self.refuse_padding(&format!("element {n}"), &t.axes[place], span)?;
-        }
-        let extent = t.axes[place].extent.fixed();
-        if n.fract() != 0.0 || n < 0.0 || extent.is_some_and(|e| n >= e as f64) {
-            return Err(errors::bad_element(self.blame(span), n, extent));
-        }
-        let attrs = vec![("axis", place as i64), ("start", n as i64), ("len", 1), ("step", 1)];
-        let attrs = Attrs(attrs.into_iter().map(|(k, v)| (k, Attr::Int(v))).collect());
-        let value = self.emit("slice", attrs, &[t.value], span)?;
-        let mut axes = t.axes.clone();
-        axes.remove(place);
-        let shape = super::tensor::extents(&axes);
-        let value = self.emit("reshape", Attrs(vec![("shape", Attr::Shape(shape))]), &[value], span)?;
-        Ok(Tensor { value, axes, kind: t.kind })
-    }
-
-    pub fn note_labels(&mut self, t: &Tensor) {
-        for axis in &t.axes {
-            if let Some(label) = axis.label.clone() {
-                let frame = self.frame();
-                if !frame.labels.iter().any(|(l, _)| *l == label) {
-                    frame.labels.push((label, axis.extent));
-                }
-            }
-        }
     }
 
     pub fn elementwise_operand(&mut self, v: &Val, span: Span) -> Res<Tensor> {

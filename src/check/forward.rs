@@ -5,14 +5,16 @@
 
 use super::elaborate::{Elaborator, Res, Weight};
 use super::errors;
+use super::items::names_in_expr;
+use super::loss::LossContext;
 use super::program::Run;
-use super::spec::{DataSpec, Expect, Kind as FieldKind};
-use super::terms::{Fraction, Term};
-use super::value::{Axis, Func, Kind, Label, Tensor, Val, ValKind};
-use crate::base::{DType, Span, Type};
+use super::spec::{DataSpec, FIRST_SYMBOL, Kind as FieldKind};
+use super::terms::Term;
+use super::value::{Axis, Func, Kept, Kind, Label, Tensor, Val, ValKind};
+use crate::base::{DType, Extent, Span, Type};
 use crate::graph::Role;
 use crate::ops::{Attrs, Value};
-use crate::syntax::ast::{BinaryOp, Def, DefKind, Expr, ExprKind};
+use crate::syntax::ast::{DefKind, Expr};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -98,7 +100,9 @@ impl Elaborator<'_> {
             return Err(errors::wrong_type_words(e.span, "functions, one after the other with `->`", "a value"));
         };
         self.enter(e.span);
+        self.sealed = Some("`augment`");
         let out = self.apply_func(&f, vec![field.clone()], e.span);
+        self.sealed = None;
         self.leave();
         let out = out?;
         match (&out.kind, &field.kind) {
@@ -136,8 +140,9 @@ impl Elaborator<'_> {
             inputs.push(v);
             read.push(name);
         }
-        let settings = Arc::new(run.settings.clone());
-        let func = Func::Def { def: def.clone(), settings, body: None, path: Some(String::new()), span: def.name.span };
+        let settings = Arc::new(self.model_settings(run, data));
+        let func =
+            Func::Def { def: def.clone(), settings, body: None, path: Some(Kept::default()), span: def.name.span };
         let out = self.apply_func(&func, inputs, def.name.span)?;
         let values = match out.kind {
             ValKind::List(items) => items,
@@ -155,171 +160,29 @@ impl Elaborator<'_> {
         Ok((outputs, read))
     }
 
-    fn losses(&mut self, run: &Run, context: &LossContext<'_>) -> Res<(Value, Vec<Figure>)> {
-        self.reduce_losses = true;
-        self.fractions.clear();
-        let span = run.loss.span;
-        let v = self.loss_expression(&run.loss, context).map_err(|d| match d.code {
-            "E0106" => {
-                let known: Vec<String> = context.fields.keys().map(|f| format!("`{f}`")).collect();
-                Box::new((*d).note(format!("a loss knows `output`, `weights`, and the fields {}", known.join(", "))))
-            }
-            _ => d,
-        })?;
-        let ValKind::Tensor(loss) = &v.kind else {
-            return Err(self.unquoted(errors::wrong_type(self.blame(span), "a loss", &v), &v));
-        };
-        let mut loss = loss.clone();
-        if !loss.axes.is_empty() {
-            // One value per element, written out in place: its mean, as of any loss.
-            loss = self.mean_of_loss(&loss, None, span)?;
+    /// The settings of the model, and the numbers that the data counts: those that no input tells.
+    fn model_settings(&self, run: &Run, data: &DataSpec) -> BTreeMap<String, Val> {
+        let mut told = Vec::new();
+        let types = run.model.inputs.iter().filter_map(|p| p.ty.as_ref());
+        let sizes = types.flat_map(|t| t.args.iter().chain(t.dims.iter().flatten()));
+        sizes.for_each(|e| names_in_expr(e, &mut |n, _| told.push(n)));
+        told.extend(run.model.params.iter().map(|p| p.name.text.as_str()));
+        let mut settings = run.settings.clone();
+        for (i, name) in data.symbols.iter().enumerate().filter(|(_, n)| !told.contains(&n.as_str())) {
+            let symbol = FIRST_SYMBOL + i as u32;
+            let counted = run.dims.iter().find(|(s, _)| *s == symbol).map(|(_, n)| Extent::Fixed(*n));
+            let extent = counted.unwrap_or(Extent::Sym(symbol));
+            let dim = ValKind::Dim { name: name.clone(), extent };
+            settings.insert(name.clone(), Val::new(dim, data.span));
         }
-        let mut figures = vec![Figure { name: "loss".into(), terms: self.terms(&loss, span)? }];
-        for (name, e) in &run.metrics {
-            let beyond = run.spec.expects.iter().find(|x| x.metric == *name && !(0.0..=1.0).contains(&x.value));
-            figures.push(Figure { name: name.clone(), terms: self.metric(e, context, beyond)? });
-        }
-        self.reduce_losses = false;
-        Ok((loss.value, figures))
-    }
-
-    /// A sum of losses and penalties; a bare loss takes the model's output and the field that the model does not read.
-    fn loss_expression(&mut self, e: &Expr, context: &LossContext<'_>) -> Res<Val> {
-        match &e.kind {
-            ExprKind::Paren(inner) => self.loss_expression(inner, context),
-            ExprKind::Binary(first, rest) if rest.iter().all(|(op, _, _)| is_arithmetic(*op)) => {
-                let mut v = self.loss_expression(first, context)?;
-                for (op, _, x) in rest {
-                    let w = self.loss_expression(x, context)?;
-                    v = match op {
-                        BinaryOp::Add => self.elementwise("add", &[v, w], e.span)?,
-                        BinaryOp::Sub => self.elementwise("sub", &[v, w], e.span)?,
-                        BinaryOp::Mul => self.elementwise("mul", &[v, w], e.span)?,
-                        _ => self.elementwise("div", &[v, w], e.span)?,
-                    };
-                }
-                Ok(v)
-            }
-            _ => {
-                let v = self.eval(e)?;
-                match &v.kind {
-                    ValKind::Func(f @ Func::Def { def, .. }) => {
-                        let inputs = self.loss_inputs(def, e.span, context)?;
-                        self.apply_loss(f, def, inputs, e, "loss")
-                    }
-                    _ => Ok(v),
-                }
-            }
-        }
-    }
-
-    /// Applies a loss or metric. One that counts with its target has no use for indices, whatever line of it says so.
-    fn apply_loss(&mut self, f: &Func, def: &Arc<Def>, inputs: Vec<Val>, e: &Expr, what: &str) -> Res<Val> {
-        let indices = inputs.iter().find_map(|v| match &v.kind {
-            ValKind::Tensor(t) if t.kind.is_integer() => Some((t.kind.clone(), v.span)),
-            _ => None,
-        });
-        let span = e.span;
-        self.apply_func(f, inputs, span).map_err(|d| match indices {
-            Some((kind, from)) if d.code == "E0311" && self.items.is_library(def.name.span) => {
-                errors::counts_with_indices(span, &def.name.text, &kind, from, what)
-            }
-            _ => d,
-        })
-    }
-
-    /// Output and target for a loss or metric that names neither.
-    fn loss_inputs(&mut self, def: &Arc<Def>, span: Span, context: &LossContext<'_>) -> Res<Vec<Val>> {
-        if def.inputs.len() != 2 {
-            let names: Vec<&str> = def.inputs.iter().filter_map(|p| p.name.as_ref()).map(|n| n.text.as_str()).collect();
-            return Err(errors::not_two_inputs(self.blame(span), &def.name.text, &names));
-        }
-        let output = match context.outputs {
-            [(_, t, made)] => Val::tensor(t.clone(), *made),
-            many => {
-                let names: Vec<&str> = many.iter().map(|(n, ..)| n.as_str()).collect();
-                return Err(errors::ambiguous(self.blame(span), &def.name.text, "output", &names));
-            }
-        };
-        let target = match context.unread.as_slice() {
-            [name] => context.fields[*name].clone(),
-            many => {
-                let names: Vec<&str> = many.iter().map(|n| n.as_str()).collect();
-                return Err(errors::ambiguous(self.blame(span), &def.name.text, "target", &names));
-            }
-        };
-        Ok(vec![output, target])
-    }
-
-    /// `beyond` is a promise about it that no share can keep.
-    fn metric(&mut self, e: &Expr, context: &LossContext<'_>, beyond: Option<&Expect>) -> Res<Vec<Term>> {
-        let v = match self.eval(e)? {
-            Val { kind: ValKind::Func(f), .. } => {
-                let Func::Def { def, .. } = &f else {
-                    return Err(errors::wrong_type_words(self.blame(e.span), "a metric", "a built-in function"));
-                };
-                let inputs = self.loss_inputs(def, e.span, context)?;
-                self.apply_loss(&f, def, inputs, e, "metric")?
-            }
-            v => v,
-        };
-        let ValKind::Tensor(t) = &v.kind else { return Err(errors::wrong_type(self.blame(e.span), "a metric", &v)) };
-        if let Some(promise) = beyond.filter(|_| self.dtype(t) == DType::Bool) {
-            return Err(errors::beyond_a_share(promise.span, &promise.metric, promise.value));
-        }
-        self.terms(t, e.span)
-    }
-
-    /// Σ w·ℓ and Σ w over all elements.
-    pub fn fraction_of(&mut self, t: &Tensor, weight: Option<&Tensor>, span: Span) -> Res<Fraction> {
-        let all = |t: &Tensor| (0..t.axes.len()).collect::<Vec<_>>();
-        let value = t.value;
-        match weight {
-            None => {
-                let sum = self.reduce("sum", t, &all(t), false, span)?;
-                let weight = self.elements(&t.axes, span)?;
-                let even = t.axes.iter().all(|a| a.lengths.is_empty());
-                Ok(Fraction { value, sum, weight, even })
-            }
-            Some(w) => {
-                let product = self.apply("mul", &[w.clone(), t.clone()], span)?;
-                let sum = self.reduce("sum", &product, &all(&product), false, span)?;
-                let w = self.arrange(w, &product.axes, span)?;
-                let weight = self.reduce("sum", &w, &all(&w), false, span)?;
-                Ok(Fraction { value, sum, weight, even: false })
-            }
-        }
-    }
-
-    fn mean_of_loss(&mut self, t: &Tensor, weight: Option<&Tensor>, span: Span) -> Res<Tensor> {
-        let fraction = self.fraction_of(t, weight, span)?;
-        let mean = self.apply("div", &[fraction.sum.clone(), fraction.weight.clone()], span)?;
-        self.fractions.push(Fraction { value: mean.value, ..fraction });
-        Ok(mean)
-    }
-
-    /// Called at the end of every loss: where losses are reduced, its mean. A number is a mean already, or made of means.
-    pub fn finish_loss(&mut self, v: Val, span: Span) -> Res<Val> {
-        let ValKind::Tensor(t) = &v.kind else { return Ok(v) };
-        if t.axes.is_empty() {
-            return Ok(v);
-        }
-        let weight = match self.lookup("weight").map(|w| w.kind.clone()) {
-            Some(ValKind::Tensor(w)) => Some(self.cast(&w, DType::F32, span)?),
-            _ => None,
-        };
-        if self.reduce_losses {
-            return Ok(Val::tensor(self.mean_of_loss(t, weight.as_ref(), span)?, span));
-        }
-        let fraction = self.fraction_of(t, weight.as_ref(), span)?;
-        self.fractions.push(fraction);
-        Ok(v)
+        settings
     }
 
     /// The first values of all weights: a graph of its own, whose outputs target them.
     pub fn first_value(&mut self, weight: &Weight) -> Res<Tensor> {
         let Weight { shape, init, span, .. } = weight;
         let span = *span;
+        self.sealed = Some("an `init`");
         self.init_shape = Some(shape.clone());
         let mut fixed: Vec<f64> = shape.iter().filter_map(|e| e.fixed()).map(|n| n as f64).collect();
         if weight.filter && fixed.len() > 2 {
@@ -356,16 +219,6 @@ impl Elaborator<'_> {
         let axes: Vec<Axis> = shape.iter().map(|e| Axis::new(*e)).collect();
         self.arrange(&t, &axes, span)
     }
-}
-
-struct LossContext<'a> {
-    outputs: &'a [(String, Tensor, Span)],
-    unread: Vec<&'a String>,
-    fields: &'a BTreeMap<String, Val>,
-}
-
-fn is_arithmetic(op: BinaryOp) -> bool {
-    matches!(op, BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div)
 }
 
 fn kind_word(kind: &Kind) -> &'static str {

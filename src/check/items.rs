@@ -5,7 +5,8 @@
 
 use super::errors::{self, Boxed};
 use super::library::split_arguments;
-use super::window::bounded;
+use super::sums::bounded;
+use super::twice;
 use crate::base::{FileId, SourceMap, Span};
 use crate::syntax::ast::{Def, Expr, ExprKind, File, Ident, ItemKind, Stmt, StmtKind};
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,7 +52,7 @@ impl Items {
                 }
                 match &item.kind {
                     ItemKind::Def(d) => {
-                        duplicates_within(d, &mut errors);
+                        twice::within(d, &mut errors);
                         items.defs.insert(name.text.clone(), Arc::clone(d));
                     }
                     ItemKind::Const { value, .. } => {
@@ -185,23 +186,6 @@ fn own_names(def: &Def) -> BTreeSet<&str> {
         }
     }
     own
-}
-
-fn duplicates_within(def: &Def, errors: &mut Vec<Boxed>) {
-    let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
-    for p in &def.params {
-        if let Some(first) = seen.insert(&p.name.text, p.name.span) {
-            errors.push(errors::duplicate_name(first, p.name.span, "the setting", &p.name.text));
-        }
-    }
-    let mut slots: BTreeMap<&str, Span> = BTreeMap::new();
-    for stmt in &def.body {
-        if let StmtKind::Param(slot) = &stmt.kind
-            && let Some(first) = slots.insert(&slot.name.text, slot.name.span)
-        {
-            errors.push(errors::duplicate_name(first, slot.name.span, "the parameter", &slot.name.text));
-        }
-    }
 }
 
 /// Calls `found` with the callees and names that a body mentions, in order of the text.

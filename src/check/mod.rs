@@ -7,17 +7,22 @@ pub mod signature;
 pub mod spec;
 pub mod value;
 pub mod errors;
+pub mod twice;
 pub mod items;
 pub mod library;
+pub mod origins;
 pub mod elaborate;
 pub mod asserts;
 pub mod weights;
 pub mod trace;
 pub mod margin;
+pub mod sums;
 pub mod window;
 pub mod equation;
 pub mod tensor;
+pub mod reduce;
 pub mod unit;
+pub mod index;
 pub mod expr;
 pub mod functions;
 pub mod builtin;
@@ -29,6 +34,7 @@ pub mod sources;
 pub mod foreign;
 pub mod entries;
 pub mod call;
+pub mod step;
 pub mod scan;
 pub mod ports;
 pub mod schedule;
@@ -36,6 +42,7 @@ pub mod optimizer;
 pub mod data;
 pub mod train;
 pub mod terms;
+pub mod loss;
 pub mod forward;
 pub mod program;
 pub mod undefined;
@@ -76,24 +83,36 @@ pub fn check(
     }
     let (data, runs) = specifications(&items, &users, &mut found);
     let checked = Checked { items, data, runs };
-    if found.iter().all(|d| d.severity < Severity::Error) {
+    let wrong = |found: &[Diagnostic]| found.iter().any(|d| d.severity == Severity::Error);
+    // What contains itself has no end.
+    if found.iter().all(|d| d.code != errors::CYCLE) {
+        let before = wrong(&found);
         for run in &checked.runs {
-            match checked.try_run(run, differentiate) {
-                Ok(warnings) => found.extend(warnings),
-                Err(e) => found.push(*e),
+            for d in checked.try_run(run, differentiate) {
+                // A place that is wrong already would be told again.
+                if !before || (d.severity == Severity::Error && !found.iter().any(|f| overlap(f, &d))) {
+                    found.push(d);
+                }
             }
         }
-        unused::definitions(&checked, &users, &mut found);
+        if !before {
+            unused::definitions(&checked, &users, &mut found);
+        }
     }
     found.dedup();
     (checked, found)
+}
+
+fn overlap(a: &Diagnostic, b: &Diagnostic) -> bool {
+    let (Some(a), Some(b)) = (a.span(), b.span()) else { return false };
+    a.file == b.file && a.start < b.end && b.start < a.end
 }
 
 /// E0416 for the parts that a run asks for and its data does not have.
 fn missing_parts<'a>(data: &'a spec::DataSpec, run: &'a spec::TrainSpec) -> impl Iterator<Item = errors::Boxed> + 'a {
     let expects = run.expects.iter().map(|e| (&e.part, &e.metric, e.span));
     let plateaus = run.stop.iter().filter_map(|s| match s {
-        spec::Stop::Plateau { part, metric, .. } => Some((part, metric, run.span)),
+        spec::Stop::Plateau { span, part, metric, .. } => Some((part, metric, *span)),
         _ => None,
     });
     let asked = expects.chain(plateaus);

@@ -31,9 +31,18 @@ pub struct StateInit {
     pub value: f64,
 }
 
+/// A name whose last value is the next value of a state.
+#[derive(Debug)]
+pub struct KeptState {
+    name: String,
+    input: Value,
+    span: Span,
+}
+
 impl Elaborator<'_> {
     /// Adds the update of all weights to the graph; `gradients` are in the order of the weights.
     pub fn update(&mut self, rule: &UpdateRule, gradients: &[Value]) -> Res<()> {
+        self.sealed = Some("an optimizer");
         let mut grads: Vec<Tensor> = Vec::new();
         for (path, g) in self.order.clone().iter().zip(gradients) {
             grads.push(Tensor { value: *g, ..self.weights[path].tensor.clone() });
@@ -158,7 +167,7 @@ impl Elaborator<'_> {
     /// Whether the weight's next value is another one.
     fn store_step(&mut self, w_name: &str, path: &str, w: &Tensor, span: Span) -> Res<bool> {
         let states = std::mem::take(&mut self.frame().states);
-        for (name, input) in states {
+        for KeptState { name, input, .. } in states {
             let next = self.lookup(&name).cloned().unwrap_or_else(|| panic!("a state is a name of its frame"));
             let shape = self.graph.ty(input).shape.clone();
             let axes: Vec<Axis> = shape.iter().map(|e| Axis::new(*e)).collect();
@@ -220,6 +229,9 @@ impl Elaborator<'_> {
             }
             return Err(errors::unsupported(self.blame(slot.span), "`state` outside of an operator or an optimizer"));
         };
+        if let Some(first) = self.frame().states.iter().find(|s| s.name == slot.name.text).map(|s| s.span) {
+            return Err(errors::duplicate(first, self.blame(slot.name.span), "the state", &slot.name.text));
+        }
         let mut axes = w.axes.clone();
         if let Some(dims) = slot.ty.as_ref().and_then(|t| t.dims.as_ref()) {
             axes.clear();
@@ -241,7 +253,7 @@ impl Elaborator<'_> {
         self.states.push(StateInit { name, value });
         let tensor = Tensor { value: input, axes, kind: Kind::Real };
         let frame = self.frame();
-        frame.states.push((slot.name.text.clone(), input));
+        frame.states.push(KeptState { name: slot.name.text.clone(), input, span: slot.name.span });
         frame.vars.insert(slot.name.text.clone(), Val::tensor(tensor, slot.span));
         Ok(())
     }

@@ -3,9 +3,9 @@
 //! In: a kept layer and a name. Out: a tensor or a layer. Invariant: no weight is made here; a form shares those of its layer.
 
 use super::builtin::Args;
-use super::elaborate::{Elaborator, Res, ended, join};
+use super::elaborate::{Elaborator, Res, ended, join, keep};
 use super::errors;
-use super::value::{Func, Template, Val, ValKind};
+use super::value::{Func, Kept, Template, Val, ValKind};
 use crate::base::Span;
 use crate::syntax::ast::{Expr, ExprKind, Ident};
 use std::collections::BTreeMap;
@@ -27,10 +27,10 @@ impl Elaborator<'_> {
             return Err(self.undefined(n, base.span));
         }
         let v = self.eval(base)?;
-        let ValKind::Func(Func::Def { def, path: Some(path), .. }) = &v.kind else {
+        let ValKind::Func(Func::Def { def, path: Some(kept), .. }) = &v.kind else {
             return Err(errors::wrong_type(self.blame(span), &format!("a kept layer before `.{}`", field.text), &v));
         };
-        if let Some(weight) = self.weights.get(&join(path, &field.text)) {
+        if let Some(weight) = self.weights.get(&join(&kept.path, &field.text)) {
             return Ok(Val::tensor(weight.tensor.clone(), span));
         }
         let form = format!("{}_{}", def.name.text, field.text);
@@ -38,7 +38,7 @@ impl Elaborator<'_> {
             let settings = Arc::new(BTreeMap::from([("layer".to_string(), v)]));
             return Ok(Val::new(ValKind::Func(Func::Def { def, settings, body: None, path: None, span }), span));
         }
-        let prefix = format!("{path}.");
+        let prefix = format!("{}.", kept.path);
         let known: Vec<&str> = self.weights.keys().filter_map(|w| w.strip_prefix(&prefix)).collect();
         Err(errors::no_such_part(self.blame(field.span), &def.name.text, &field.text, &known))
     }
@@ -57,12 +57,12 @@ impl Elaborator<'_> {
         }
         let parts: Vec<Val> = parts.iter().map(|(_, part)| part.clone()).collect();
         let kept = self.joined_name(&parts)?;
-        super::elaborate::keep(&mut func, kept);
+        keep(&mut func, kept);
         Ok(Val::new(ValKind::Func(func), span))
     }
 
     /// The path of something whose name is put together of texts and whole numbers.
-    pub(super) fn joined_name(&mut self, parts: &[Val]) -> Res<String> {
+    pub(super) fn joined_name(&mut self, parts: &[Val]) -> Res<Kept> {
         let mut name = String::new();
         for part in parts {
             match (&part.kind, part.as_number()) {
@@ -74,7 +74,10 @@ impl Elaborator<'_> {
                 }
             }
         }
-        Ok(if name.is_empty() { self.frame().path.clone() } else { self.kept_path(&name) })
+        Ok(match name.is_empty() {
+            true => Kept { path: self.frame().path.clone(), within: self.frame().origin },
+            false => self.kept(&name),
+        })
     }
 
     /// `backward(body, x)`: the body applied to x, where every scan in it runs the other way; its weights end in `_reverse`.

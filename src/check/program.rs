@@ -4,15 +4,15 @@
 //! same names and shapes, in the same order.
 
 use super::elaborate::{Elaborator, Layer, Res};
-use super::errors::{self, Boxed};
+use super::errors;
 use super::forward::{Figure, Forward};
 use super::items::Items;
 use super::optimizer::{StateInit, UpdateRule};
 use super::spec::{DataSpec, TrainSpec};
 use super::value::Val;
 use crate::base::both::both;
-use crate::base::{DType, Diagnostic, Span, Type};
-use crate::graph::{Builder, Graph};
+use crate::base::{DType, Diagnostic, Extent, Span, Type};
+use crate::graph::{Builder, Graph, Role};
 use crate::ops::Value;
 use crate::syntax::ast::{Def, Expr};
 use std::collections::BTreeMap;
@@ -201,14 +201,32 @@ impl Checked {
         Ok(FirstValues { graph: init.graph.finish(), filters })
     }
 
-    /// Elaborates all that a run needs, the training step beside the rest: for `nnc check`.
-    pub fn try_run(&self, run: &Run, differentiate: Differentiate<'_>) -> Result<Vec<Diagnostic>, Boxed> {
+    /// Elaborates all that a run needs, the training step beside the rest: for `nnc check`. What is wrong, or the warnings.
+    pub fn try_run(&self, run: &Run, differentiate: Differentiate<'_>) -> Vec<Diagnostic> {
         let infer = || {
             let data = self.data_of(run);
-            let (e, _) = self.infer(run, &data)?;
-            self.fill(run, &data, &e).map(|_| ())
+            let mut e = self.elaborator(run, &data, false);
+            let Err(first) = e.forward(run, &data).map(|_| ()) else {
+                return self.fill(run, &data, &e).err().into_iter().collect();
+            };
+            let mut found = vec![first];
+            found.append(&mut e.more);
+            found.extend(self.try_update(run).err());
+            found
         };
-        let (rest, training) = both(infer, || self.training(run, true, differentiate));
-        rest.and_then(|()| Ok(training?.warnings))
+        let (wrong, training) = both(infer, || self.training(run, true, differentiate));
+        match (wrong.is_empty(), training) {
+            (true, Ok(training)) => training.warnings,
+            (true, Err(d)) => vec![*d],
+            (false, _) => wrong.into_iter().map(|d| *d).collect(),
+        }
+    }
+
+    /// The update of a weight of any shape, without the model.
+    fn try_update(&self, run: &Run) -> Res<()> {
+        let mut e = self.elaborator(run, &self.data_of(run), true);
+        e.pretend_weight(&run.rule.optimizer, run.spec.span);
+        let gradient = e.graph.input("gradient", Role::Param, Type::f32(vec![Extent::Fixed(1)]), run.spec.span);
+        e.update(&run.rule, &[gradient])
     }
 }

@@ -9,33 +9,33 @@ use super::errors;
 use super::tensor::extents;
 use super::value::{Axis, Kind, Label, Tensor, Val, ValKind, describe_axes};
 use crate::base::{DType, Extent, Span, Type};
-use crate::graph::{Body, Builder, Graph, Node, Role};
 use crate::ops::{Attr, Attrs, Emit, Value};
 use crate::syntax::ast::{Arg, Expr, Slot, Stmt};
-use std::collections::BTreeMap;
 
 /// A scan while its body is carried out: nodes from `start` on are those of a step.
 #[derive(Debug)]
 pub struct Steps {
-    axis: String,
-    extent: Extent,
-    start: u32,
+    pub axis: String,
+    pub extent: Extent,
+    pub start: u32,
     /// Per row of a step: what it is a row of, which of its axes, and the value that stands for it.
-    rows: Vec<(Value, usize, Value)>,
-    carried: Vec<Value>,
+    pub rows: Vec<(Value, usize, Value)>,
+    pub carried: Vec<Value>,
     /// How many rows each example has along the axis, if the rest is padding: there, nothing changes.
-    lengths: Vec<Value>,
+    pub lengths: Vec<Value>,
 }
 
 /// A carried value: its name, axes and first value.
-struct Carried<'s> {
-    slot: &'s Slot,
-    axes: Vec<Axis>,
-    first: Value,
+pub struct Carried<'s> {
+    pub slot: &'s Slot,
+    pub axes: Vec<Axis>,
+    pub first: Value,
 }
 
 impl Elaborator<'_> {
     pub fn scan(&mut self, args: &[Arg], slots: &[Slot], body: &[Stmt], span: Span) -> Res<Val> {
+        self.each_carried_once(slots)?;
+        self.each_named_once(args.iter().filter_map(|a| a.name.as_ref()), "the setting")?;
         let (axis, extent, reverse) = self.scan_axis(args, span)?;
         let Some(first) = slots.first() else {
             let form = "scan(T) h: [4] = 0 { … }";
@@ -263,61 +263,8 @@ impl Elaborator<'_> {
         false
     }
 
-    /// Takes the nodes of the step out of the graph, and puts the loop in their place.
-    fn close(
-        &mut self,
-        steps: &Steps,
-        carried: &[Carried<'_>],
-        nexts: &[Value],
-        reverse: bool,
-        span: Span,
-    ) -> Vec<Value> {
-        let (nodes, inputs) = self.graph.split_off(steps.start as usize);
-        let mut split = Split { start: steps.start, moved: BTreeMap::new(), inner: BTreeMap::new(), nodes: &nodes };
-        let begins = |v: Value| steps.carried.contains(&v) || steps.rows.iter().any(|(_, _, row)| *row == v);
-        let mut inside = vec![false; nodes.len()];
-        for (i, node) in nodes.iter().enumerate() {
-            let value = Value(steps.start + i as u32);
-            inside[i] = begins(value) || node.args.iter().any(|a| split.local(*a).is_some_and(|a| inside[a]));
-            if inside[i] {
-                continue;
-            }
-            let mut node = node.clone();
-            node.args.iter_mut().for_each(|arg| *arg = split.outside(*arg));
-            let input = inputs.iter().find(|input| input.value == value);
-            let moved = self.graph.again(node, input);
-            split.moved.insert(value, moved);
-        }
-        for weight in self.weights.values_mut() {
-            weight.tensor.value = split.outside(weight.tensor.value);
-        }
-        // A step of a scan around this one may have been read for the first time in here.
-        for around in &mut self.steps {
-            for (value, _, row) in &mut around.rows {
-                (*value, *row) = (split.outside(*value), split.outside(*row));
-            }
-            around.lengths.iter_mut().for_each(|length| *length = split.outside(*length));
-        }
-        let mut args: Vec<Value> = carried.iter().map(|c| c.first).collect();
-        for &(value, place, _) in &steps.rows {
-            let stacked = self.time_major(split.outside(value), place);
-            args.push(stacked);
-        }
-        let graph = split.step(self.graph.graph(), steps, carried, nexts, &inside, &mut args);
-        let (carries, slices) = (carried.len(), steps.rows.len());
-        self.graph.set_span(self.blame(span));
-        let body = Body { extent: steps.extent, reverse, carries, slices, graph };
-        let results = self.graph.scan(body, &args);
-        self.graph.set_span(Span::default());
-        let end = self.graph.graph().nodes.len() as u32;
-        for layer in self.layers.iter_mut().filter(|l| l.nodes.end > steps.start) {
-            layer.nodes = layer.nodes.start.min(end)..end;
-        }
-        results
-    }
-
     /// The axis at `place` first, so that the rows of the steps lie one after the other.
-    fn time_major(&mut self, value: Value, place: usize) -> Value {
+    pub(super) fn time_major(&mut self, value: Value, place: usize) -> Value {
         let rank = self.graph.ty(value).rank();
         let order: Vec<usize> = std::iter::once(place).chain((0..rank).filter(|&a| a != place)).collect();
         if place == 0 { value } else { crate::ops::build::transpose(&mut self.graph, value, &order) }
@@ -342,80 +289,5 @@ impl Elaborator<'_> {
             value = self.emit("broadcast", attrs, &[stack], span)?;
         }
         Ok(Tensor { value, axes, kind: Kind::Real })
-    }
-}
-
-/// The nodes of a step while they are sorted.
-struct Split<'n> {
-    start: u32,
-    /// Nodes that stand outside after all, where they are now.
-    moved: BTreeMap<Value, Value>,
-    /// Values of the step in the graph of the step.
-    inner: BTreeMap<Value, Value>,
-    nodes: &'n [Node],
-}
-
-impl Split<'_> {
-    /// The place among the step's nodes.
-    fn local(&self, value: Value) -> Option<usize> {
-        value.0.checked_sub(self.start).map(|i| i as usize)
-    }
-
-    /// Where a value is outside the loop.
-    fn outside(&self, value: Value) -> Value {
-        self.moved.get(&value).copied().unwrap_or(value)
-    }
-
-    /// The graph of one step; `args` gets what all steps see whole.
-    fn step(
-        mut self,
-        outer: &Graph,
-        steps: &Steps,
-        carried: &[Carried<'_>],
-        nexts: &[Value],
-        inside: &[bool],
-        args: &mut Vec<Value>,
-    ) -> Graph {
-        let mut graph = Graph { name: format!("scan {}", steps.axis), ..Graph::default() };
-        (graph.symbols, graph.bodies) = (outer.symbols.clone(), outer.bodies.clone());
-        let mut b = Builder::from_graph(graph);
-        let ty = |v: Value| self.nodes[(v.0 - self.start) as usize].ty.clone();
-        for (c, &value) in carried.iter().zip(&steps.carried) {
-            let made = b.input(c.slot.name.text.clone(), Role::State, ty(value), c.slot.span);
-            self.inner.insert(value, made);
-        }
-        for (i, &(_, _, row)) in steps.rows.iter().enumerate() {
-            let made = b.input(format!("row.{i}"), Role::Data, ty(row), Span::default());
-            self.inner.insert(row, made);
-        }
-        let own: Vec<usize> = (0..inside.len()).filter(|&i| inside[i]).collect();
-        let begun = self.inner.clone();
-        let own = own.into_iter().filter(|&i| !begun.contains_key(&Value(self.start + i as u32)));
-        let own: Vec<usize> = own.collect();
-        let reads = own.iter().flat_map(|&i| self.nodes[i].args.clone()).chain(nexts.iter().copied());
-        for value in reads.collect::<Vec<_>>() {
-            let computed = self.local(value).is_some_and(|i| inside[i]);
-            if computed || self.inner.contains_key(&value) {
-                continue;
-            }
-            let from = self.outside(value);
-            let made =
-                b.input(format!("whole.{}", args.len()), Role::Param, outer.node(from).ty.clone(), Span::default());
-            args.push(from);
-            self.inner.insert(value, made);
-        }
-        for i in own {
-            let mut node = self.nodes[i].clone();
-            node.args.iter_mut().for_each(|arg| *arg = self.inner[arg]);
-            let made = b.again(node, None);
-            self.inner.insert(Value(self.start + i as u32), made);
-        }
-        for (i, (c, next)) in carried.iter().zip(nexts).enumerate() {
-            b.output(c.slot.name.text.clone(), self.inner[next], Some(i));
-        }
-        for (c, next) in carried.iter().zip(nexts) {
-            b.output(format!("{}.all", c.slot.name.text), self.inner[next], None);
-        }
-        b.finish().swept()
     }
 }

@@ -4,8 +4,8 @@
 //! Invariant: a bound call has a literal of the right kind for every parameter that has no default.
 
 use super::spec::{Call, Literal};
-use crate::base::Diagnostic;
 use crate::base::names::nearest;
+use crate::base::{Diagnostic, Span};
 
 /// Where a word may stand in a `data` item.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -187,10 +187,12 @@ fn find(
     let text = format!("there is no {}{of} named `{}`", place.noun(), call.name);
     let label = format!("one of: {}", known.join(", "));
     let mut error = Diagnostic::error("E0101", call.span, text, label);
+    let word = Span { end: call.span.start + call.name.len() as u32, ..call.span };
     if let Some(here) = table.iter().filter(fits).find(|s| s.also.contains(&call.name.as_str())) {
-        error = error.note(format!("here it is `{}`", here.name));
+        error =
+            error.note(format!("here it is `{0}`", here.name)).fix(format!("write `{}`", here.name), word, here.name);
     } else if let Some(near) = nearest(&call.name, known) {
-        error = error.note(format!("did you mean `{near}`?"));
+        error = error.fix(format!("did you mean `{near}`?"), word, near);
     }
     Err(Box::new(error))
 }

@@ -171,6 +171,7 @@ pub enum Stop {
     Seconds(f64),
     /// No improvement of `metric` on `part` for so many epochs.
     Plateau {
+        span: Span,
         part: String,
         metric: String,
         /// True for a loss, of which less is better.

@@ -43,7 +43,8 @@ impl Elaborator<'_> {
     /// The terms of a value over a batch: a tensor's mean over its elements, or the losses that make up a number.
     pub fn terms(&mut self, t: &Tensor, span: Span) -> Res<Vec<Term>> {
         if !t.axes.is_empty() {
-            let Fraction { sum, weight, .. } = self.fraction_of(t, None, span)?;
+            let own = self.fractions.iter().find(|f| f.value == t.value).cloned();
+            let Fraction { sum, weight, .. } = own.map_or_else(|| self.fraction_of(t, None, span), Ok)?;
             return Ok(vec![Term { sum: sum.value, weight: weight.value }]);
         }
         let parts = self.parts(t, span)?;

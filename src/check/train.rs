@@ -69,20 +69,14 @@ impl Elaborator<'_> {
         let batch = self.whole(&entries, "batch", 32.0, 1.0)?;
         let seed = self.whole(&entries, "seed", 0.0, 0.0)?;
         let mut metrics = self.metrics(&entries)?;
-        let mut expects = Vec::new();
-        for e in &entries.expects {
-            let expect = self.expectation(e)?;
-            if expect.metric != "loss" && !metrics.iter().any(|(n, _)| *n == expect.metric) {
-                let alike = metrics.iter().map(|(n, _)| n.as_str()).filter(|n| callee_of(n) == expect.metric);
-                let alike: Vec<&str> = alike.collect();
-                if !alike.is_empty() {
-                    return Err(errors::which_metric(expect.span, &expect.metric, &alike));
-                }
-                let value = Expr { kind: ExprKind::Name(expect.metric.clone()), span: expect.span };
-                self.check_metric(&value)?;
-                metrics.push((expect.metric.clone(), value));
+        let expects = entries.expects.iter().map(|e| self.expectation(e)).collect::<Res<Vec<Expect>>>()?;
+        for rule in &stop {
+            if let Stop::Plateau { span, metric, .. } = rule {
+                self.ask_for(metric, *span, &mut metrics)?;
             }
-            expects.push(expect);
+        }
+        for expect in &expects {
+            self.ask_for(&expect.metric, expect.span, &mut metrics)?;
         }
         let augment = entries.single.get("augment").map(|e| e.0.clone());
         let counted = stop.iter().any(|s| matches!(s, Stop::Epochs(_) | Stop::Steps(_)));
@@ -100,6 +94,21 @@ impl Elaborator<'_> {
         let clip = entries.single.get("clip").map(|e| e.0.clone());
         let rule = UpdateRule { optimizer, schedules: entries.schedules, clip, counted };
         Ok(Run { spec, model, settings: (*settings).clone(), loss, metrics, rule, augment, dims: vec![] })
+    }
+
+    /// What a rule or a promise is about is computed, listed or not.
+    fn ask_for(&self, metric: &str, span: Span, metrics: &mut Vec<(String, Expr)>) -> Res<()> {
+        if metric == "loss" || metrics.iter().any(|(n, _)| *n == metric) {
+            return Ok(());
+        }
+        let alike: Vec<&str> = metrics.iter().map(|(n, _)| n.as_str()).filter(|n| callee_of(n) == metric).collect();
+        if !alike.is_empty() {
+            return Err(errors::which_metric(span, metric, &alike));
+        }
+        let value = Expr { kind: ExprKind::Name(metric.to_string()), span };
+        self.check_metric(&value)?;
+        metrics.push((metric.to_string(), value));
+        Ok(())
     }
 
     fn entries<'a>(&mut self, body: &'a [Stmt]) -> Res<Entries<'a>> {
@@ -199,11 +208,14 @@ impl Elaborator<'_> {
             return Err(errors::lacks(span, "plateau", what, "plateau(valid.loss, 5 epochs)"));
         };
         let (part, metric) = self.part_metric(&what.value)?;
+        if metric.text != "loss" {
+            self.check_metric(&Expr { kind: ExprKind::Name(metric.text.clone()), span: metric.span })?;
+        }
         let metric = metric.text;
         match &long.value.kind {
             ExprKind::Number { value, unit: Some(Unit::Epochs), .. } => {
                 let falls = metric == "loss" || self.items.defs.get(&metric).is_some_and(|d| d.kind == DefKind::Loss);
-                Ok(Stop::Plateau { part, metric, falls, epochs: *value as u64 })
+                Ok(Stop::Plateau { span: what.value.span, part, metric, falls, epochs: *value as u64 })
             }
             ExprKind::Number { value, unit: None, .. } => {
                 Err(errors::missing_unit(long.value.span, "the patience", &format!("{value} epochs")))

@@ -158,7 +158,7 @@ pub enum Func {
         def: Arc<Def>,
         settings: Arc<BTreeMap<String, Val>>,
         body: Option<Arc<Template>>,
-        path: Option<String>,
+        path: Option<Kept>,
         span: Span,
     },
     /// A built-in function with its named arguments.
@@ -167,6 +167,14 @@ pub enum Func {
     Template(Arc<Template>),
     /// One after the other.
     Compose(Vec<Val>),
+}
+
+/// The name under which a layer keeps its weights.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    pub path: String,
+    /// The place that gave the name: see `Frame::origin`.
+    pub within: u32,
 }
 
 /// `{ … }` with the scope in which it stands.
@@ -256,13 +264,13 @@ pub fn describe_extents(extents: &[Extent]) -> String {
 }
 
 /// A function that the user names keeps its weights under that name.
-pub fn keep(f: &mut Func, kept: String) {
+pub fn keep(f: &mut Func, kept: Kept) {
     match f {
         Func::Def { path: path @ None, .. } => *path = Some(kept),
         Func::Compose(parts) => {
             for (i, part) in parts.iter_mut().enumerate() {
                 if let ValKind::Func(f) = &mut part.kind {
-                    keep(f, join(&kept, &i.to_string()));
+                    keep(f, Kept { path: join(&kept.path, &i.to_string()), ..kept.clone() });
                 }
             }
         }

@@ -25,15 +25,17 @@ pub struct Weight {
     pub init: Expr,
     pub vars: BTreeMap<String, Val>,
     pub span: Span,
+    /// Where it was made: the origin of its definition, and the place of its name there.
+    pub made: (u32, Span),
 }
 
 impl Elaborator<'_> {
     /// `param weight: [out, D] = he_uniform`: made at the first application of this path, found again later.
     pub fn param(&mut self, slot: &Slot) -> Res<()> {
         let path = join(&self.frame().path, &slot.name.text);
-        match self.weights.get(&path) {
+        match self.weights.get(&path).filter(|_| self.sealed.is_none()) {
             Some(w) if w.role != Role::Param => return Err(self.named_twice(w.span, slot)),
-            Some(_) => {}
+            Some(w) => self.same_origin(w, slot)?,
             None => {
                 self.make_weight(slot, &path, Role::Param)?;
                 self.order.push(path.clone());
@@ -51,8 +53,11 @@ impl Elaborator<'_> {
             return Err(errors::unsupported(self.blame(slot.span), "a `state` of an operator inside of a `scan`"));
         }
         let path = join(&self.frame().path, &slot.name.text);
-        let place = match self.carried.iter().position(|(p, _)| *p == path) {
-            Some(place) => place,
+        let place = match self.carried.iter().position(|(p, _)| *p == path && self.sealed.is_none()) {
+            Some(place) => {
+                self.same_origin(&self.weights[&path], slot)?;
+                place
+            }
             None => {
                 if let Some(w) = self.weights.get(&path) {
                     return Err(self.named_twice(w.span, slot));
@@ -67,6 +72,18 @@ impl Elaborator<'_> {
         self.frame().vars.insert(name.clone(), v);
         self.frame().carried.push((name, place));
         Ok(())
+    }
+
+    /// A weight of one number.
+    pub fn pretend_weight(&mut self, init: &Expr, span: Span) {
+        let (path, shape) = ("weight".to_string(), vec![Extent::Fixed(1)]);
+        let value = self.graph.input(path.as_str(), Role::Param, Type::f32(shape.clone()), span);
+        let axes = vec![Axis::new(Extent::Fixed(1))];
+        let tensor = Tensor { value, axes, kind: Kind::Real };
+        let (role, init, vars, made) = (Role::Param, init.clone(), BTreeMap::new(), (0, span));
+        let weight = Weight { path: path.clone(), tensor, shape, filter: false, role, init, vars, span, made };
+        self.order.push(path.clone());
+        self.weights.insert(path, weight);
     }
 
     /// What an operator leaves in its states.
@@ -94,7 +111,20 @@ impl Elaborator<'_> {
         errors::duplicate(first, self.blame(slot.span), "the parameter or state", &slot.name.text)
     }
 
+    /// A weight is found again by the layer that made it: another one must not share it by having the same name.
+    fn same_origin(&self, w: &Weight, slot: &Slot) -> Res<()> {
+        let origin = self.frames.last().map_or(0, |f| f.origin);
+        match w.made {
+            (other, _) if other != origin => Err(errors::weight_of_two(w.span, self.blame(slot.span), &w.path)),
+            (_, at) if at != slot.name.span => Err(self.named_twice(at, slot)),
+            _ => Ok(()),
+        }
+    }
+
     fn make_weight(&mut self, slot: &Slot, path: &str, role: Role) -> Res<()> {
+        if let Some(place) = self.sealed {
+            return Err(errors::weight_outside(self.blame(slot.span), place, &slot.name.text));
+        }
         let Some(dims) = slot.ty.as_ref().and_then(|t| t.dims.as_ref()) else {
             let name = &slot.name.text;
             let form = format!("param {name}: [4] = 0");
@@ -117,8 +147,8 @@ impl Elaborator<'_> {
         };
         let vars = self.frame().vars.clone();
         let filter = slot.ty.as_ref().is_some_and(|t| is_word(t, "filter"));
-        let path = path.to_string();
-        self.weights.insert(path.clone(), Weight { path, tensor, shape, filter, role, init, vars, span });
+        let (path, made) = (path.to_string(), (self.frame().origin, slot.name.span));
+        self.weights.insert(path.clone(), Weight { path, tensor, shape, filter, role, init, vars, span, made });
         Ok(())
     }
 }

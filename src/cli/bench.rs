@@ -39,13 +39,13 @@ fn mode(args: &BenchArgs) -> measure::Mode {
 
 fn run_one(args: &BenchArgs, file: &Path, output: &Output, began: Instant) -> Result<i32, Failure> {
     let (session, mode) = (session(args, file, output)?, mode(args));
-    let measured = commands::stepper(&session, mode, args.check).and_then(|mut stepper| {
-        let bench = measure::measure(stepper.as_mut(), mode, args.check, &|| measure::since_exec(began));
-        let mut times = session.times.clone();
-        times.add(stepper.times());
-        Ok((bench.map_err(|e| vec![*e])?, times))
-    });
-    let (bench, times) = measured.map_err(|e| fail(output, &session.sources, &e))?;
+    let prepared = commands::stepper(&session, mode, args.check);
+    let mut stepper = prepared.map_err(|e| fail(output, &session.sources, &e))?;
+    output.diagnostics(&session.sources, stepper.warnings());
+    let bench = measure::measure(stepper.as_mut(), mode, args.check, &|| measure::since_exec(began));
+    let bench = bench.map_err(|e| fail(output, &session.sources, &[*e]))?;
+    let mut times = session.times.clone();
+    times.add(stepper.times());
     match output.format {
         Format::Json => output.record(&json!({
             "reason": "bench", "schema": 1, "median_s": bench.median_s, "min_s": bench.min_s,

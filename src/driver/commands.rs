@@ -15,7 +15,7 @@ use crate::check::Run;
 use crate::check::spec::TrainSpec;
 use crate::runtime::data::{Dataset, Errors, Parts, StartFile, given, invented, open};
 use crate::runtime::memory::Budget;
-use crate::runtime::train::{Steps, Sum};
+use crate::runtime::train::{Steps, Sum, count_sums, sum_of_means};
 
 /// A `train` item, its data and its compiled steps, ready to run.
 pub struct Prepared {
@@ -30,7 +30,7 @@ pub struct Prepared {
 /// The runs of the file in its order, or the one named: each `train` item compiled and its data opened.
 pub fn prepare(session: &Session, name: Option<&str>) -> Result<Vec<Prepared>, Errors> {
     let start = start_file(session)?;
-    let (mut prepared, mut means) = (Vec::new(), means(session));
+    let (mut prepared, mut taken, mut means) = (Vec::<Prepared>::new(), Vec::new(), means(session));
     for run in runs(session, name)? {
         let mut run = run.clone();
         run.spec.seed = session.options.seed.unwrap_or(run.spec.seed);
@@ -39,8 +39,12 @@ pub fn prepare(session: &Session, name: Option<&str>) -> Result<Vec<Prepared>, E
         let trainer = Trainer::new(&session.checked, &run, &data, start.as_ref(), false, &mut means);
         let mut trainer = trainer.map_err(|e| vec![e])?;
         warnings.append(&mut trainer.warnings);
+        taken.append(&mut trainer.taken);
         let read = data.report();
         prepared.push(Prepared { spec: run.spec, parts: data.parts, steps: Box::new(trainer), warnings, read });
+    }
+    if let (Some(start), Some(first)) = (&start, prepared.first_mut()) {
+        first.warnings.extend(start.not_taken(&taken, first.spec.span));
     }
     Ok(prepared)
 }
@@ -124,19 +128,23 @@ pub fn stepper(session: &Session, mode: Mode, check: bool) -> Result<Box<dyn Ste
     let mut rows = data.parts.train.clone();
     rows.truncate(usize::try_from(run.spec.batch).unwrap_or(usize::MAX));
     let mut means = means(session);
+    let unused =
+        |taken: &[String]| start.as_ref().and_then(|s| s.not_taken(taken, run.spec.span)).into_iter().collect();
     match mode {
         Mode::Train => {
             let trainer = Trainer::new(&session.checked, &run, &data, start.as_ref(), check, &mut means);
             let trainer = trainer.map_err(|e| vec![e])?;
-            let sums = vec![Sum::default(); trainer.figures().len()];
+            let sums = vec![Sum::default(); count_sums(&trainer)];
             times.add(&trainer.times);
-            Ok(Box::new(Training { trainer, rows, sums, step: 0, times }))
+            let warnings = unused(&trainer.taken);
+            Ok(Box::new(Training { trainer, rows, sums, step: 0, times, warnings }))
         }
         Mode::Infer => {
             let answerer =
                 Answerer::new(&session.checked, &run, &data, start.as_ref(), &mut means).map_err(|e| vec![e])?;
             times.add(&answerer.times);
-            Ok(Box::new(Inference { answerer, rows, times }))
+            let warnings = unused(&answerer.taken);
+            Ok(Box::new(Inference { answerer, rows, times, warnings }))
         }
     }
 }
@@ -162,13 +170,14 @@ struct Training {
     sums: Vec<Sum>,
     step: u64,
     times: Times,
+    warnings: Errors,
 }
 
 impl Stepper for Training {
     fn step(&mut self) -> Result<f64, Box<Diagnostic>> {
         self.step += 1;
         self.trainer.train_step(&self.rows, self.step, &mut self.sums)?;
-        Ok(self.sums[0].mean())
+        Ok(sum_of_means(&self.sums[..self.trainer.terms(0)]))
     }
 
     fn engine(&self) -> &Engine {
@@ -177,6 +186,10 @@ impl Stepper for Training {
 
     fn times(&self) -> &Times {
         &self.times
+    }
+
+    fn warnings(&self) -> &[Diagnostic] {
+        &self.warnings
     }
 
     fn batch(&self) -> u64 {
@@ -189,6 +202,7 @@ struct Inference {
     answerer: Answerer,
     rows: Vec<i32>,
     times: Times,
+    warnings: Errors,
 }
 
 impl Stepper for Inference {
@@ -203,6 +217,10 @@ impl Stepper for Inference {
 
     fn times(&self) -> &Times {
         &self.times
+    }
+
+    fn warnings(&self) -> &[Diagnostic] {
+        &self.warnings
     }
 
     fn batch(&self) -> u64 {

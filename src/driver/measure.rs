@@ -19,6 +19,9 @@ pub trait Stepper {
     /// How long it took to read the data, to compile and to draw the weights.
     fn times(&self) -> &Times;
 
+    /// What was strange about its data or weights.
+    fn warnings(&self) -> &[Diagnostic];
+
     /// The rows of a step.
     fn batch(&self) -> u64;
 

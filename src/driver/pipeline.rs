@@ -71,7 +71,8 @@ impl Library {
         analysis
     }
 
-    fn look(&self, name: &str, text: &str, loader: Loader<'_>) -> Analysis {
+    /// Checks a file without trying its fixes.
+    pub(super) fn look(&self, name: &str, text: &str, loader: Loader<'_>) -> Analysis {
         let mut sources = self.sources.clone();
         let mut times = self.times.clone();
         let mut diagnostics = Vec::new();

@@ -85,10 +85,19 @@ impl Session {
         let text = times.lap("read", || read::source(path))?;
         let access = options.access(path);
         let loader = |written: &str| read::used(&access, written);
-        let analysis = Library::load().analyse(&shown(path), &text, &loader);
+        let (library, name) = (Library::load(), shown(path));
+        let analysis = library.analyse(&name, &text, &loader);
         let Analysis { sources, tree, file, mut checked, mut diagnostics, times: looked } = analysis;
         times.add(&looked);
-        diagnostics.extend(checked.data.iter().flat_map(wrong_words));
+        let words: Vec<Diagnostic> = checked.data.iter().flat_map(wrong_words).collect();
+        if !words.is_empty() {
+            diagnostics.extend(words);
+            keep_what_holds(&text, file, &mut diagnostics, &|fixed| {
+                let again = library.look(&name, fixed, &loader);
+                let words = again.checked.data.iter().flat_map(wrong_words);
+                again.diagnostics.iter().cloned().chain(words).collect()
+            });
+        }
         for (name, number) in &options.dims {
             bind_dim(&mut checked.data, name, *number)?;
         }

@@ -36,6 +36,8 @@ pub struct Trainer {
     train: Side,
     infer: Side,
     figures: Vec<String>,
+    /// The tensors of the start file that the run takes.
+    pub taken: Vec<String>,
     /// Per figure the number of its terms.
     terms: Vec<usize>,
     seed: u64,
@@ -76,6 +78,7 @@ impl Trainer {
                 side.terms.extend((0..*terms).map(|i| side.engine.term(figure, i)));
             }
         }
+        let taken = first.taken(data);
         let filter = |w: &Input| (w.clone(), first.filters.contains(&w.name));
         let weights = first.weights.iter().map(filter).collect();
         first.fill(run, &mut train.engine, &mut store, &mut times)?;
@@ -94,7 +97,19 @@ impl Trainer {
         // A run that ends by time or plateau has no schedule without a length (`check` sees to it), so this is not read.
         let total_steps = counted.min().unwrap_or(u64::from(u32::MAX));
         let seed = run.spec.seed;
-        Ok(Trainer { train, infer, figures, terms, seed, steps_per_epoch, total_steps, weights, warnings, times })
+        Ok(Trainer {
+            train,
+            infer,
+            figures,
+            taken,
+            terms,
+            seed,
+            steps_per_epoch,
+            total_steps,
+            weights,
+            warnings,
+            times,
+        })
     }
 
     /// The engine of the training step.
@@ -197,6 +212,12 @@ impl<'a> FirstValues<'a> {
         }
         let drawn = if all { None } else { Some(compile::lowered(graph)?) };
         Ok(FirstValues { weights, filters, start, drawn })
+    }
+
+    /// The names of a start file that mean something here: weights and states, and the fields of the data.
+    fn taken(&self, data: &Dataset) -> Vec<String> {
+        let fields = data.fields.iter().map(|f| format!("{}.{}", data.name, f.name));
+        self.weights.iter().map(|w| w.name.clone()).chain(fields).collect()
     }
 
     fn fill(self, run: &Run, to: &mut Engine, store: &mut Store, times: &mut Times) -> Result<(), Diagnostic> {
@@ -317,6 +338,8 @@ impl Steps for Trainer {
 /// The model's outputs alone.
 pub struct Answerer {
     side: Side,
+    /// The tensors of the start file that it takes.
+    pub taken: Vec<String>,
     output: usize,
     per_row: usize,
     count: usize,
@@ -340,6 +363,7 @@ impl Answerer {
         let first = FirstValues::new(checked, run, start, &mut times)?;
         means.take(run, data, &[&rest.program, &packs.program], &first)?;
         let mut side = Side::new(rest, run, data, means.device, &mut store)?;
+        let taken = first.taken(data);
         first.fill(run, &mut side.engine, &mut store, &mut times)?;
         let symbols = [run.spec.batch, data.rows as u64];
         let mut packer = Engine::new(packs, &symbols, Device::ONE, &mut store)?;
@@ -347,7 +371,7 @@ impl Answerer {
         [&side.engine, &packer].into_iter().for_each(|engine| times.add(&engine.times));
         let output = side.engine.output(&name);
         let per_row = side.engine.elements(output);
-        Ok(Answerer { side, output, per_row, count: 0, times })
+        Ok(Answerer { side, taken, output, per_row, count: 0, times })
     }
 
     pub fn answer(&mut self, rows: &[i32]) -> Result<(), Box<Diagnostic>> {

@@ -172,7 +172,7 @@ impl<'a> Run<'a> {
             loss: f64::NAN,
             elapsed: Duration::ZERO,
         };
-        let sums = (0..steps.figures().len()).map(|figure| steps.terms(figure)).sum();
+        let sums = count_sums(steps);
         let (totals, out) = (vec![Sum::default(); sums], vec![Sum::default(); sums]);
         let best = vec![(f64::NAN, 0); spec.stop.len()];
         let (order, first) = (parts.train.clone(), vec![Sum::default(); steps.terms(0)]);
@@ -275,7 +275,7 @@ impl<'a> Run<'a> {
     /// Counts epochs without improvement. A loss gets better downwards, everything else upwards.
     fn plateau(&mut self, train: &[f64], valid: Option<&[f64]>) -> Result<Option<Ended>, Box<Diagnostic>> {
         for i in 0..self.spec.stop.len() {
-            let Stop::Plateau { part, metric, falls, epochs } = &self.spec.stop[i] else { continue };
+            let Stop::Plateau { part, metric, falls, epochs, .. } = &self.spec.stop[i] else { continue };
             let index = self.steps.figures().iter().position(|f| f == metric).expect("checked before the first epoch");
             let value = match (part.as_str(), valid) {
                 ("train", _) => train[index],
@@ -331,7 +331,13 @@ impl<'a> Run<'a> {
     }
 }
 
-fn sum_of_means(terms: &[Sum]) -> f64 {
+/// How many sums a step writes.
+pub fn count_sums(steps: &dyn Steps) -> usize {
+    (0..steps.figures().len()).map(|figure| steps.terms(figure)).sum()
+}
+
+/// The figure whose terms these are.
+pub fn sum_of_means(terms: &[Sum]) -> f64 {
     terms.iter().map(|term| term.mean()).sum()
 }
 
@@ -375,7 +381,7 @@ impl Missed {
 /// E0416 for a part without rows and a figure that is not computed: found before the first epoch.
 fn check_parts(spec: &TrainSpec, parts: &Parts, figures: &[String]) -> Result<(), Box<Diagnostic>> {
     let plateaus = spec.stop.iter().filter_map(|s| match s {
-        Stop::Plateau { part, metric, .. } => Some((part, metric, spec.span)),
+        Stop::Plateau { span, part, metric, .. } => Some((part, metric, *span)),
         _ => None,
     });
     let expects = spec.expects.iter().map(|e| (&e.part, &e.metric, e.span));

@@ -6,8 +6,9 @@
 use super::ast::DefKind;
 use super::scan::UNITS;
 use super::skeleton::Skeleton;
+use super::tokens::{Token, innermost, tokens};
 use crate::base::names::distance;
-use crate::base::{Diagnostic, FileId, Span};
+use crate::base::{Diagnostic, Edit, FileId, Fix, Span};
 
 /// The code of an error that was reported by the scanner already.
 pub(super) const REPORTED: &str = "";
@@ -67,56 +68,6 @@ impl Mistake {
 }
 
 /// A piece of the text: where it stands and what it says.
-#[derive(Clone, Copy)]
-struct Token<'t> {
-    start: usize,
-    text: &'t str,
-}
-
-impl Token<'_> {
-    fn end(&self) -> usize {
-        self.start + self.text.len()
-    }
-
-    fn is_word(&self) -> bool {
-        self.text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-    }
-
-    fn is_number(&self) -> bool {
-        self.text.starts_with(|c: char| c.is_ascii_digit())
-    }
-
-    /// Whether a value must follow.
-    fn asks_for_value(&self) -> bool {
-        matches!(self.text, "and" | "or" | "not" | "then")
-            || matches!(
-                self.text,
-                "->" | "+" | "-" | "*" | "/" | "^" | "%" | "==" | "!=" | "<=" | ">=" | "<" | ">" | ".." | "|" | "="
-            )
-    }
-}
-
-/// The tokens of a short text around the mistake; strings are one token.
-fn tokens(text: &str) -> Vec<Token<'_>> {
-    let bytes = text.as_bytes();
-    let (mut tokens, mut at) = (Vec::new(), 0);
-    while at < bytes.len() {
-        let start = at;
-        let class = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-        at += match bytes[at] {
-            b' ' | b'\t' => 1,
-            b'"' => bytes[at + 1..].iter().position(|&b| b == b'"').map_or(bytes.len() - at, |i| i + 2),
-            b if class(b) => bytes[at..].iter().take_while(|&&b| class(b)).count(),
-            _ if ["->", "==", "!=", "<=", ">=", ".."].iter().any(|s| text[at..].starts_with(s)) => 2,
-            _ => 1,
-        };
-        if !matches!(bytes[start], b' ' | b'\t') {
-            tokens.push(Token { start, text: &text[start..at] });
-        }
-    }
-    tokens
-}
-
 /// The error at `at`, the place where the grammar stopped reading `skeleton`.
 pub(super) fn describe(file: FileId, skeleton: &Skeleton, at: usize, mistake: Mistake) -> Diagnostic {
     let text = skeleton.text();
@@ -138,19 +89,6 @@ pub(super) fn describe(file: FileId, skeleton: &Skeleton, at: usize, mistake: Mi
         (_, "") => diagnostic,
         (what, example) => diagnostic.note(format!("{} is written like `{example}`", what.replace("this ", "a "))),
     }
-}
-
-/// The innermost bracket that is open after `tokens`.
-fn innermost<'t>(tokens: &[Token<'t>]) -> Option<Token<'t>> {
-    let mut open = Vec::new();
-    for token in tokens {
-        match token.text {
-            "(" | "[" | "{" => open.push(*token),
-            ")" | "]" | "}" => drop(open.pop()),
-            _ => {}
-        }
-    }
-    open.pop()
 }
 
 struct Place<'a> {
@@ -304,6 +242,7 @@ impl Place<'_> {
     fn not_ended(&self, before: Token<'_>) -> Diagnostic {
         let found = self.found_text();
         match self.open.map(|o| o.text) {
+            Some("(") if self.is_group() => self.several(),
             Some("(") => {
                 let what = if self.in_params() { "this setting" } else { "this argument" };
                 let message = format!("expected `,` or `)` after {what}, found {found}");
@@ -316,6 +255,33 @@ impl Place<'_> {
             _ if self.mistake.is_item() => self.item_not_ended(before),
             _ => self.statement_not_ended(before),
         }
+    }
+
+    /// Whether a comma stands in parentheses that hold a value, and neither settings nor inputs.
+    fn is_group(&self) -> bool {
+        let open = self.open.and_then(|o| self.all.iter().position(|t| t.start == o.start));
+        let before = open.and_then(|i| i.checked_sub(1)).map(|i| self.all[i]);
+        let called = before.is_some_and(|t| t.is_word() || matches!(t.text, ")" | "]"));
+        self.found.is_some_and(|t| t.text == ",") && !called
+    }
+
+    /// `(0.9, 0.99)`
+    fn several(&self) -> Diagnostic {
+        let d = self.error("parentheses hold one value".to_string(), "a second one");
+        let d = d.note("several values stand in brackets: `[0.9, 0.99]`");
+        let mut depth = 0;
+        let closes = |t: &&Token<'_>| {
+            depth += match t.text {
+                "(" => 1,
+                ")" => -1,
+                _ => 0,
+            };
+            depth < 0
+        };
+        let (Some(open), Some(close)) = (self.open, self.all[self.next..].iter().find(closes)) else { return d };
+        let edit = |token, text: &str| Edit { span: self.span(token), text: text.to_string() };
+        let edits = vec![edit(open, "["), edit(*close, "]")];
+        Diagnostic { fixes: vec![Fix { message: "write `[ … ]`".to_string(), edits }], ..d }
     }
 
     fn in_params(&self) -> bool {

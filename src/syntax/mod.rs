@@ -6,6 +6,7 @@
 pub mod ast;
 mod scan;
 mod skeleton;
+mod tokens;
 mod expected;
 mod source;
 mod parse;

@@ -95,6 +95,12 @@ fn names() -> Vec<Case> {
         ),
         check("S10", 3, &["E0107", "m.nn:2:23", "a → b → a", "repeat(n)"], &circle),
         check("S10", 3, &["E0107", "m.nn:2:11", "a → b → a"], &constants),
+        check(
+            "S4",
+            3,
+            &["E0101", "m.nn:1:51", "did you mean `standardize`?", "columns(1..2) -> standardize "],
+            "data d = csv(\"t.csv\") { x: [2] = columns(1..2) -> standardise }\nmodel m  x: [2] -> [1] { x -> dense(1) }\n",
+        ),
         check("S26", 0, &["W0201", "m.nn:1:7", "never used"], &unused),
         run("S26", 3, &["W0201", "m.nn:1:7"], &["check", "m.nn", "--deny", "warnings"], &[("m.nn", unused.as_bytes())]),
     ]

@@ -15,7 +15,7 @@ use nnc::check::items::Items;
 use nnc::check::library;
 use nnc::check::optimizer::UpdateRule;
 use nnc::check::terms::Fraction;
-use nnc::check::value::{Axis, Func, Kind, Label, Tensor, Val, ValKind};
+use nnc::check::value::{Axis, Func, Kept, Kind, Label, Tensor, Val, ValKind};
 use nnc::graph::{Graph, Role};
 use nnc::ops::{Emit, Value, build};
 use nnc::passes::autodiff;
@@ -197,7 +197,7 @@ fn graph_of(
     }
     let def = source.items.defs["case"].clone();
     let settings = Arc::new(BTreeMap::new());
-    let func = Func::Def { def, settings, body: None, path: Some(String::new()), span: source.span };
+    let func = Func::Def { def, settings, body: None, path: Some(Kept::default()), span: source.span };
     let out = e.apply_func(&func, inputs, source.span).map_err(told)?;
     let ValKind::Tensor(out) = out.kind else { return Err("the case gives no tensor".into()) };
     for path in e.order.clone() {
@@ -325,6 +325,7 @@ pub fn optimizer(case: &Case) -> Result<Outcome, String> {
             init,
             vars: BTreeMap::new(),
             span: source.span,
+            made: (0, source.span),
         };
         e.weights.insert(name.into(), weight);
         e.order.push(name.into());

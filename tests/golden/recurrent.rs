@@ -10,7 +10,7 @@ use super::file::{Case, Tensors};
 use super::machine;
 use ndarray::ArrayD;
 use nnc::check::elaborate::Elaborator;
-use nnc::check::value::{Func, Val, ValKind};
+use nnc::check::value::{Func, Kept, Val, ValKind};
 use nnc::graph::Role;
 use nnc::ops::{Emit, Value, build};
 use nnc::passes::autodiff;
@@ -147,7 +147,7 @@ pub fn operator(case: &Case) -> Result<Outcome, String> {
         values.push(Val::tensor(tensor, source.span));
     }
     let (def, settings) = (source.items.defs["case"].clone(), Arc::new(BTreeMap::new()));
-    let func = Func::Def { def, settings, body: None, path: Some(String::new()), span: source.span };
+    let func = Func::Def { def, settings, body: None, path: Some(Kept::default()), span: source.span };
     let ValKind::List(results) = e.apply_func(&func, values, source.span).map_err(told)?.kind else {
         return Err("the case gives no list".into());
     };

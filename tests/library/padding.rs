@@ -8,7 +8,7 @@ use nnc::base::{DType, FileId, SourceMap, Span, Type};
 use nnc::check::elaborate::Elaborator;
 use nnc::check::items::Items;
 use nnc::check::library;
-use nnc::check::value::{Axis, Func, Kind, Label, Tensor, Val, ValKind};
+use nnc::check::value::{Axis, Func, Kept, Kind, Label, Tensor, Val, ValKind};
 use nnc::graph::{self, Graph, Role};
 use nnc::ops::build;
 use nnc::passes::autodiff;
@@ -79,7 +79,7 @@ fn graph_of(body: &str, steps: u64, ragged: bool) -> Result<Graph, String> {
         def: items.defs["case"].clone(),
         settings: Arc::new(BTreeMap::new()),
         body: None,
-        path: Some(String::new()),
+        path: Some(Kept::default()),
         span,
     };
     let out = e.apply_func(&func, vec![Val::tensor(x, span), Val::tensor(q, span)], span);

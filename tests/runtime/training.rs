@@ -136,14 +136,14 @@ fn the_first_rule_that_holds_ends_the_run() {
     assert_eq!(of(vec![Stop::Epochs(1.5)]), (Ended::Epochs, 2, 3));
     assert_eq!(of(vec![Stop::Seconds(0.0), Stop::Steps(9)]), (Ended::Time, 0, 0));
     assert_eq!(of(vec![Stop::Epochs(0.0)]), (Ended::Epochs, 0, 0));
-    let plateau = Stop::Plateau { part: "test".into(), metric: "loss".into(), falls: true, epochs: 3 };
+    let plateau = Stop::Plateau { span: span(), part: "test".into(), metric: "loss".into(), falls: true, epochs: 3 };
     assert_eq!(of(vec![plateau, Stop::Epochs(50.0)]), (Ended::Plateau("test.loss".into()), 4, 8));
 }
 
 #[test]
 fn a_plateau_counts_only_epochs_without_improvement() {
     let parts = Parts { valid: vec![1, 2], ..parts() };
-    let plateau = Stop::Plateau { part: "valid".into(), metric: "loss".into(), falls: true, epochs: 2 };
+    let plateau = Stop::Plateau { span: span(), part: "valid".into(), metric: "loss".into(), falls: true, epochs: 2 };
     let mut fake = Fake::new(&[5.0, 4.0, 4.5, 3.0, 3.5, 3.5]);
     let (outcome, seen) = run(&mut fake, &spec(10, vec![plateau]), &parts).unwrap();
     assert_eq!(outcome.epochs, 6);

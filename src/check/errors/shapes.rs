@@ -18,6 +18,15 @@ pub fn extent_differs(span: Span, name: &str, wanted: &str, found: &str) -> Boxe
     error("E0301", span, format!("`{name}` needs {wanted}, gets {found}"), format!("gets {found}, needs {wanted}"))
 }
 
+/// `y[i < 8] = x[i]`, where x has fewer.
+pub fn runs_beyond(span: Span, index: &str, runs: u64, has: u64) -> Boxed {
+    let text = format!("`{index}` runs over {runs} elements, this axis has {has}");
+    let d = error("E0301", span, text, format!("has {has}, needs {runs}"));
+    Box::new(
+        (*d).note(format!("what lies outside is read through `pad`: `pad(x, 0)[{index} - (0 .. {})]`", runs - has)),
+    )
+}
+
 pub fn rank_differs(span: Span, owner: &str, wanted: &str, found: &Tensor) -> Boxed {
     let shape = describe_axes(found);
     let d = error("E0302", span, format!("`{owner}` takes {wanted}, gets {shape}"), format!("gets {shape}"));

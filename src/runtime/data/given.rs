@@ -6,6 +6,7 @@
 use super::fields::{bind_count, fit_shape};
 use super::raw::Errors;
 use super::{Dataset, Field, Parts, Storage};
+use crate::base::names::nearest;
 use crate::base::{Diagnostic, Extent, Span};
 use crate::check::spec::{DataSpec, Kind};
 use crate::runtime::limits;
@@ -224,6 +225,25 @@ fn outside(field: &Field, place: usize, count: i64, span: Span) -> Box<Diagnosti
         0.. => error.note(format!("write `{noun}({})`, if there are that many", i64::from(value) + 1)),
         _ => error.note(format!("{nouns} are counted from 0")),
     })
+}
+
+impl StartFile {
+    /// W0501 for the tensors that are not among `taken`.
+    pub fn not_taken(&self, taken: &[String], span: Span) -> Option<Diagnostic> {
+        let mut rest = self.tensors.keys().filter(|name| !taken.contains(name)).map(String::as_str);
+        let shown: Vec<&str> = rest.by_ref().take(10).collect();
+        let first = shown.first()?;
+        let more = match rest.count() {
+            0 => String::new(),
+            n => format!(" and {n} more"),
+        };
+        let text = format!("nothing takes `{}`{more} of {}", shown.join("`, `"), self.shown);
+        let warning = Diagnostic::warning("W0501", span, text, "has no weight and no field of this name");
+        Some(match nearest(first, taken.iter().map(String::as_str)) {
+            Some(near) => warning.note(format!("`{near}` is the name of a weight or field")),
+            None => warning.note("`nnc summary` lists the weights by their names"),
+        })
+    }
 }
 
 fn absent(name: &str, start: &StartFile, span: Span) -> Diagnostic {

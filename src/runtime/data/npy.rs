@@ -12,9 +12,9 @@ use super::vocabulary::vocabulary;
 use super::zip;
 use crate::base::{Diagnostic, Span};
 use crate::check::signature::{Place, bind};
-use crate::check::spec::{DataSpec, FieldSpec, Kind};
+use crate::check::spec::{DataSpec, FieldSpec, Kind, Literal};
 use crate::runtime::limits;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An array as it lies in a file, in the order of C.
 #[derive(Debug, PartialEq)]
@@ -41,7 +41,10 @@ pub fn read(access: &Access, spec: &DataSpec) -> Result<Raw, Errors> {
     let reader = spec.reader.name.as_str();
     let args = bind(vocabulary(), Place::Reader, "", &spec.reader).map_err(one)?;
     let members = match reader {
-        "npz" => Some(members(access, args.text("path").expect("`path` is required"), spec.reader.span).map_err(one)?),
+        "npz" => {
+            let path = args.text("path").expect("`path` is required");
+            Some(members(access, path, &arrays(spec), spec.reader.span).map_err(one)?)
+        }
         _ => None,
     };
     let (mut fields, mut errors, mut shown) = (Vec::new(), Errors::new(), String::new());
@@ -70,29 +73,43 @@ pub fn read(access: &Access, spec: &DataSpec) -> Result<Raw, Errors> {
     Ok(Raw { rows, fields, given: None, shown, warnings: Errors::new() })
 }
 
-/// The arrays of an NPZ file by name, as bytes. Names are keys and nothing else.
+/// The arrays of an NPZ file by name, as bytes where a field reads them. Names are keys and nothing else.
 struct Members {
     path: String,
-    entries: BTreeMap<String, Vec<u8>>,
+    entries: BTreeMap<String, Option<Vec<u8>>>,
 }
 
-fn members(access: &Access, path: &str, span: Span) -> Result<Members, Box<Diagnostic>> {
+/// The names of the arrays that the fields read.
+fn arrays(spec: &DataSpec) -> BTreeSet<&str> {
+    let sources = spec.fields.iter().filter_map(|f| f.source.as_ref());
+    let texts = sources.flat_map(|call| &call.args).filter_map(|(_, literal)| match literal {
+        Literal::Text(name) => Some(name.as_str()),
+        _ => None,
+    });
+    texts.collect()
+}
+
+fn key_of(name: &str) -> &str {
+    name.strip_suffix(".npy").unwrap_or(name)
+}
+
+fn members(access: &Access, path: &str, read: &BTreeSet<&str>, span: Span) -> Result<Members, Box<Diagnostic>> {
     let bytes = file::open(access, path, span)?.all(limits::TEXT_BYTES)?;
-    let entries = zip::entries(&bytes, access.max_decompressed).map_err(|error| match error {
+    let wanted = |name: &str| read.contains(key_of(name));
+    let entries = zip::entries(&bytes, access.max_decompressed, &wanted).map_err(|error| match error {
         zip::Error::Large(text) => {
             let error = Diagnostic::error("E0806", span, format!("{path}: {text}"), "read here");
             Box::new(error.note("`--max-decompressed BYTES` raises the cap"))
         }
         zip::Error::Memory(text) => {
             let error = Diagnostic::error("E0803", span, format!("{path}: {text}"), "read here");
-            Box::new(error.note("leave arrays that no field reads out of the file, or write fewer rows"))
+            Box::new(error.note("write fewer rows"))
         }
         zip::Error::Wrong(text) => wrong(path, &text, span),
     })?;
     let mut named = BTreeMap::new();
     for (name, content) in entries {
-        let key = name.strip_suffix(".npy").unwrap_or(&name).to_string();
-        if named.insert(key, content).is_some() {
+        if named.insert(key_of(&name).to_string(), content).is_some() {
             return Err(wrong(path, &format!("two arrays are named `{}`", name.escape_default()), span));
         }
     }
@@ -110,7 +127,7 @@ fn field(
     let name = args.text("name").expect("`name` is required");
     let (array, shown) = match members {
         Some(members) => {
-            let Some(bytes) = members.entries.get(name) else {
+            let Some(Some(bytes)) = members.entries.get(name) else {
                 let text = format!("{} has no array `{name}`", members.path);
                 let known: Vec<String> =
                     members.entries.keys().take(12).map(|k| k.escape_default().to_string()).collect();

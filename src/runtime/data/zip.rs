@@ -1,6 +1,6 @@
 //! ZIP archives, as far as NPZ files use them: stored and deflated members, zip64.
 //!
-//! In: the bytes of an archive and a cap. Out: its members by name. Invariant: every offset and length is held against the
+//! In: the bytes of an archive, a cap, and which members are wanted. Out: these by name. Invariant: every offset and length is held against the
 //! bytes that are there, and what comes out of a member is as long as its entry says and no longer than the cap.
 //! Source: PKWARE, "APPNOTE.TXT, .ZIP file format specification", version 6.3.10.
 
@@ -39,8 +39,12 @@ impl<'a> Bytes<'a> {
     }
 }
 
-/// Every member's name and content, in the order of the archive's directory.
-pub fn entries(archive: &[u8], cap: u64) -> Result<Vec<(String, Vec<u8>)>, Error> {
+/// Names of members, with the content of those that are wanted.
+pub type Members = Vec<(String, Option<Vec<u8>>)>;
+
+/// Every member's name, in the order of the archive's directory, and the content of those that are wanted. The others are not
+/// expanded, and do not count for the cap.
+pub fn entries(archive: &[u8], cap: u64, wanted: &dyn Fn(&str) -> bool) -> Result<Members, Error> {
     let bytes = Bytes(archive);
     let (count, mut at) = directory(&bytes)?;
     if count > limits::ZIP_MEMBERS {
@@ -53,12 +57,16 @@ pub fn entries(archive: &[u8], cap: u64) -> Result<Vec<(String, Vec<u8>)>, Error
         if !names.insert(entry.name.clone()) {
             return Err(wrong(format!("two members are named `{}`", entry.name.escape_default())));
         }
+        if !wanted(&entry.name) {
+            found.push((entry.name, None));
+            continue;
+        }
         if entry.size > left {
             return Err(Error::Large(format!("it expands to more than {cap} bytes")));
         }
         let content = entry.content(&bytes)?;
         left -= content.len() as u64;
-        found.push((entry.name, content));
+        found.push((entry.name, Some(content)));
     }
     Ok(found)
 }
