@@ -5,19 +5,27 @@
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 /// Bytes of stack: enough for the deepest nesting that the parser accepts, whatever the shell's limit on the stack is.
 pub const STACK: usize = 16 << 20;
 
-/// Runs `first` on a thread of its own beside `second`; where the system has no more threads, the `whole` of it here.
-pub fn both<A: Send, B>(first: impl Fn() -> A + Sync, second: impl FnOnce() -> B) -> (A, B) {
-    thread::scope(|scope| match thread::Builder::new().stack_size(STACK).spawn_scoped(scope, &first) {
-        Ok(running) => {
-            let second = second();
-            (running.join().unwrap_or_else(|panic| resume_unwind(panic)), second)
-        }
-        Err(_) => (first(), second()),
+/// Runs `first` on a thread of its own beside `second`; where the system has no more threads, after it.
+pub fn both<A: Send, B>(first: impl FnOnce() -> A + Send, second: impl FnOnce() -> B) -> (A, B) {
+    let first = Mutex::new(Some(first));
+    let run = || {
+        let work = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        work.expect("invariant: it is run once")()
+    };
+    thread::scope(|scope| {
+        let running = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, run);
+        let second = second();
+        let first = match running {
+            Ok(running) => running.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            Err(_) => run(),
+        };
+        (first, second)
     })
 }
 

@@ -55,12 +55,13 @@ pub fn fuse(graph: &Graph) -> Fusion {
 }
 
 pub fn fuse_with(graph: &Graph, options: Options) -> Fusion {
-    let mut chooser = Chooser::new(graph, options);
-    for value in (0..graph.nodes.len() as u32).rev().map(Value) {
-        match graph.scan_of(value) {
-            Some((body, _)) => chooser.repeat(value, body),
-            None => chooser.choose(value),
-        }
+    let mut chooser = Chooser::new(graph, options, &vec![None; graph.nodes.len()]);
+    chooser.run();
+    if !options.store_everything {
+        // Users are decided before their operands. The second time it is known what operands will most likely be stored,
+        // so that little work on them is done again rather than stored, too.
+        chooser = Chooser::new(graph, options, &chooser.drafts.owner);
+        chooser.run();
     }
     let mut fusion = inplace::arrange(graph, &chooser.drafts, &chooser.uses);
     fusion.bodies = graph.bodies.iter().map(|body| fuse_with(&body.graph, options)).collect();
@@ -87,7 +88,7 @@ struct Chooser<'a> {
     graph: &'a Graph,
     options: Options,
     footprints: Vec<Footprint>,
-    /// The cost of an element when all is computed in place, up to inputs, reductions and outputs.
+    /// The cost of an element when all is computed in place, up to inputs, reductions, outputs and what is likely stored.
     deep: Vec<f64>,
     output: Vec<bool>,
     uses: Vec<Uses>,
@@ -106,7 +107,8 @@ struct Chooser<'a> {
 }
 
 impl<'a> Chooser<'a> {
-    fn new(graph: &'a Graph, options: Options) -> Chooser<'a> {
+    /// `likely` has a group for each value that is likely to be stored.
+    fn new(graph: &'a Graph, options: Options, likely: &[Option<usize>]) -> Chooser<'a> {
         let count = graph.nodes.len();
         let mut output = vec![false; count];
         graph.outputs.iter().for_each(|o| output[o.value.0 as usize] = true);
@@ -115,9 +117,12 @@ impl<'a> Chooser<'a> {
         for value in graph.values().filter(computed) {
             let found = footprint(graph, value);
             let node = graph.node(value);
-            let operands = found.accesses.iter().map(|a| {
+            let operands = found.accesses.iter().enumerate().map(|(i, a)| {
                 let arg = node.args[a.arg].0 as usize;
-                let boundary = output[arg] || !footprints[arg].reduces.is_empty();
+                if found.accesses[..i].iter().any(|b| node.args[b.arg] == node.args[a.arg] && a.at == b.at) {
+                    return 0.0;
+                }
+                let boundary = output[arg] || !footprints[arg].reduces.is_empty() || likely[arg].is_some();
                 a.times * if boundary { 1.0 } else { deep[arg] }
             });
             deep[value.0 as usize] = found.work + operands.sum::<f64>();
@@ -144,6 +149,15 @@ impl<'a> Chooser<'a> {
             awaited,
             first_scans,
             loops,
+        }
+    }
+
+    fn run(&mut self) {
+        for value in (0..self.graph.nodes.len() as u32).rev().map(Value) {
+            match self.graph.scan_of(value) {
+                Some((body, _)) => self.repeat(value, body),
+                None => self.choose(value),
+            }
         }
     }
 

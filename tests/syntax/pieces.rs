@@ -4,6 +4,8 @@
 //! Invariant: an element alone stands at the same offset, so that its spans are the same.
 
 use super::{ast, well};
+use nnc::base::FileId;
+use nnc::syntax;
 use nnc::syntax::ast::{Expr, ExprKind};
 
 /// Long enough for three pieces.
@@ -67,4 +69,28 @@ fn a_long_list_has_the_trees_of_its_elements() {
     assert!(text.len() > LENGTH);
     let ExprKind::List(items) = value(&text).kind else { panic!("a list") };
     compare(&items.iter().collect::<Vec<_>>(), &places);
+}
+
+#[test]
+fn a_long_body_has_the_trees_of_its_statements() {
+    let (text, places) = long("fn f ab { ", &TIGHT, "; ", " }");
+    let file = well(&text);
+    let ast::ItemKind::Def(def) = &file.items[0].kind else { panic!("a definition") };
+    let values = def.body.iter().map(|statement| match &statement.kind {
+        ast::StmtKind::Expr(value) => value,
+        other => panic!("a value: {other:?}"),
+    });
+    compare(&values.collect::<Vec<_>>(), &places);
+}
+
+#[test]
+fn the_mistakes_of_a_long_body_come_in_the_order_of_the_text() {
+    let (text, _) = long("fn f x { ", &["u v", "x"], "; ", "; }");
+    let (file, found) = syntax::parse(FileId(0), &text);
+    let ast::ItemKind::Def(def) = &file.items[0].kind else { panic!("a definition") };
+    assert_eq!(def.body.len(), LENGTH / 20, "what can be read is kept");
+    let places: Vec<usize> = found.iter().filter_map(|d| d.span()).map(|span| span.start as usize).collect();
+    let wrong: Vec<usize> = text.match_indices("u v").map(|(at, _)| at + 2).take(places.len()).collect();
+    assert_eq!(places, wrong);
+    assert_eq!(places.len(), 1000, "no more than these are told");
 }
