@@ -104,7 +104,8 @@ fn weighted_sum(op: &dyn OpDef, example: &Example, seed: u32) -> Option<(Graph, 
 
 #[test]
 fn gradients_agree_with_central_differences() {
-    for op in ops::table().iter().filter(|op| op.name() != "stop_gradient") {
+    let another = ["stop_gradient", "surrogate"];
+    for op in ops::table().iter().filter(|op| !another.contains(&op.name())) {
         for (seed, example) in op.examples().iter().enumerate() {
             let Some((graph, real, mut inputs)) = weighted_sum(*op, example, seed as u32) else { continue };
             let results = run(&graph, &inputs);
@@ -166,6 +167,20 @@ fn a_stopped_gradient_is_zero_and_reported_as_unreached() {
     b.output("g", gradients.values[0], None);
     let inputs = Inputs::from([("x".to_string(), ArrayD::from_elem(IxDyn(&[4]), 2.0))]);
     assert_eq!(eval(&b.finish(), &inputs, &[]).expect("it runs")[0].sum(), 0.0);
+}
+
+#[test]
+fn a_surrogate_has_the_value_of_one_and_the_gradient_of_the_other() {
+    let (mut b, x, loss) = loss_through(|b, x| {
+        let (floor, square) = (build::floor(b, x), build::mul(b, x, x));
+        build::surrogate(b, floor, square)
+    });
+    let gradients = differentiate(&mut b, loss, &[x]).expect("no gradient flows through floor");
+    b.output("loss", loss, None);
+    b.output("g", gradients.values[0], None);
+    let inputs = Inputs::from([("x".to_string(), ArrayD::from_elem(IxDyn(&[4]), 2.5))]);
+    let results = eval(&b.finish(), &inputs, &[]).expect("it runs");
+    assert_eq!((results[0].sum(), results[1].sum()), (4.0 * 2.0, 4.0 * 5.0));
 }
 
 #[test]

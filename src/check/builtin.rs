@@ -63,6 +63,11 @@ impl Elaborator<'_> {
                 let kind = if name == "real" { Kind::Real } else { t.kind };
                 Ok(Val::tensor(Tensor { value, axes: t.axes, kind }, span))
             }
+            "surrogate" => {
+                let [x, other] = self.positional(name, &args, span)?;
+                let two = [self.expect_tensor(&x)?, self.expect_tensor(&other)?];
+                Ok(Val::tensor(self.apply("surrogate", &two, span)?, span))
+            }
             "reshape" => self.reshape(args, span),
             "permute" => self.permute(args, span),
             "join" => self.join(args, span),

@@ -13,7 +13,7 @@ const fn function(name: &'static str, takes: &'static str, gives: &'static str) 
     Function { name, takes, gives }
 }
 
-pub const FUNCTIONS: [Function; 43] = [
+pub const FUNCTIONS: [Function; 44] = [
     function("neg", "x", "-x."),
     function("abs", "x", "|x|."),
     function("sign", "x", "-1, 0 or 1."),
@@ -51,6 +51,7 @@ pub const FUNCTIONS: [Function; 43] = [
     function("argmax", "x, axis = -1", "The place of the greatest element along an axis, as a class."),
     function("real", "x", "Indices as numbers."),
     function("stop_gradient", "x", "x, without a gradient."),
+    function("surrogate", "x, other", "x, with the gradient that `other` would have in its place."),
     function("reshape", "x, [A, B, _]", "The same elements under other axes; `_` is worked out."),
     function("permute", "x, A, B, C", "The axes in another order, by name or by number."),
     function("join", "xs, axis", "Several tensors as one, along an axis."),

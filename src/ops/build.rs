@@ -30,7 +30,7 @@ short! { elementwise:
     add "add" (a, b); sub "sub" (a, b); mul "mul" (a, b); div "div" (a, b); max "max" (a, b); min "min" (a, b);
     pow "pow" (a, b); lt "lt" (a, b); le "le" (a, b); eq "eq" (a, b); and "and" (a, b); or "or" (a, b);
     fma "fma" (x, y, z); select "select" (c, a, b);
-    stop_gradient "stop_gradient" (x); gather "gather" (table, rows);
+    stop_gradient "stop_gradient" (x); surrogate "surrogate" (x, other); gather "gather" (table, rows);
 }
 
 /// A rank-0 constant.

@@ -1,4 +1,5 @@
-//! Operators that only rename places: broadcast (with transposition) and reshape; and `stop_gradient`.
+//! Operators that only rename places: broadcast (with transposition) and reshape; and those that only say where the gradient
+//! goes.
 //!
 //! In: one operand. Out: its elements at other places. Invariant: no element is computed.
 
@@ -245,5 +246,43 @@ impl OpDef for StopGradient {
     fn examples(&self) -> Vec<Example> {
         let all: [&[u64]; 5] = [&[], &[1], &[17], &[0, 3], &[2, 3, 4]];
         all.iter().map(|s| example(Attrs::none(), &[&extents(s)])).collect()
+    }
+}
+
+/// Its first operand, with the gradient of the second, which has the same type and whose values do not matter.
+pub struct Surrogate;
+
+impl OpDef for Surrogate {
+    fn name(&self) -> &'static str {
+        "surrogate"
+    }
+
+    fn attributes(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn infer(&self, _: &Attrs, args: &[&Type]) -> Result<Type, String> {
+        let [value, other] = operands("surrogate", args)?;
+        if value != other {
+            return Err(format!("`surrogate` has two operands of one type, not {value:?} and {other:?}"));
+        }
+        Ok(value.clone())
+    }
+
+    fn element(&self, k: &mut dyn Kernel, _: &Io<'_>, at: &[Index]) -> Scalar {
+        k.load(0, at)
+    }
+
+    fn grad(&self, _: &mut dyn Emit, _: &Io<'_>, gradient: Value) -> Vec<Option<Value>> {
+        vec![None, Some(gradient)]
+    }
+
+    fn differentiable(&self) -> bool {
+        true
+    }
+
+    fn examples(&self) -> Vec<Example> {
+        let all: [&[u64]; 5] = [&[], &[1], &[17], &[0, 3], &[2, 3, 4]];
+        all.iter().map(|s| example(Attrs::none(), &[&extents(s), &extents(s)])).collect()
     }
 }

@@ -35,7 +35,7 @@ pub fn rewrite(e: &mut dyn Look, op: &str, attrs: &Attrs, args: &[Value]) -> Opt
         return fold(e, row.op, args).or_else(|| algebra(e, row.op, args)).or_else(|| lift(e, op, args));
     }
     match (op, args) {
-        ("stop_gradient", &[x]) => Some(x),
+        ("stop_gradient", &[x]) | ("surrogate", &[x, _]) => Some(x),
         ("concat", &[x]) => Some(x),
         ("pad", &[x]) if valid(attrs.int("lo")) == 0 && valid(attrs.int("hi")) == 0 => Some(x),
         ("broadcast", &[x]) => broadcast(e, attrs, x),

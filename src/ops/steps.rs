@@ -109,7 +109,8 @@ pub fn stacked(
             let axis = later("axis")?;
             Attrs(attrs.0.iter().map(|(k, v)| (*k, if *k == "axis" { axis.clone() } else { v.clone() })).collect())
         }
-        _ if elementwise::ROWS.iter().any(|row| row.name() == name) || name == "stop_gradient" => attrs.clone(),
+        "stop_gradient" | "surrogate" => attrs.clone(),
+        _ if elementwise::ROWS.iter().any(|row| row.name() == name) => attrs.clone(),
         _ => return None,
     };
     let operands: Vec<Value> = args

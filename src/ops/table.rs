@@ -9,7 +9,7 @@ use std::sync::{LazyLock, OnceLock};
 
 static TABLE: LazyLock<Vec<&'static dyn OpDef>> = LazyLock::new(|| {
     let mut table: Vec<&'static dyn OpDef> = elementwise::ROWS.iter().map(|row| row as &dyn OpDef).collect();
-    let structured: [&'static dyn OpDef; 21] = [
+    let structured: [&'static dyn OpDef; 22] = [
         &sources::Input,
         &sources::Const,
         &sources::Iota,
@@ -17,6 +17,7 @@ static TABLE: LazyLock<Vec<&'static dyn OpDef>> = LazyLock::new(|| {
         &layout::Broadcast,
         &layout::Reshape,
         &layout::StopGradient,
+        &layout::Surrogate,
         &pieces::Slice,
         &pieces::Pad,
         &pieces::Concat,

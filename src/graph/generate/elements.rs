@@ -78,7 +78,13 @@ impl Generator {
     pub(super) fn rare(&mut self) {
         let (x, bound) = self.pick();
         let shape = self.shape_of(x);
-        let made = match self.below(5) {
+        let made = match self.below(6) {
+            5 => {
+                // two forms of one function, so that differences have this gradient, too
+                let (twice, sum) = (build::constant_like(&mut self.b, 2.0, x), build::add(&mut self.b, x, x));
+                let product = build::mul(&mut self.b, twice, x);
+                build::surrogate(&mut self.b, sum, product)
+            }
             4 => {
                 let Some((x, bound, axis, extent)) = self.pick_axis() else { return };
                 let shape = self.shape_of(x);
