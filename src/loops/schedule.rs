@@ -11,6 +11,7 @@ use super::rewrite::{substitute, tidy};
 use super::split::split;
 use super::{pack, plan};
 use crate::base::Extent;
+use crate::passes::footprint::nominal;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Lanes of an elementwise loop: two 256-bit registers.
@@ -22,6 +23,9 @@ const PANELS: [u64; 3] = [32, 16, 8];
 const ROWS: u64 = 8;
 /// From this many columns on, a contraction runs panel by panel.
 const PANELS_FROM: u64 = 64;
+/// A columns' operand of this many elements stays in the second-level cache, beside what is computed with it: all its panels
+/// pass for each step of the outer loops. A larger one passes once, panel by panel, and the rest passes for each panel.
+const NEAR: f64 = 131_072.0;
 /// A longer row is worth sharing out between threads.
 const LONG: u64 = 8192;
 
@@ -116,7 +120,9 @@ fn contract(program: &mut Program, kernel: &mut Kernel, found: Contraction, pack
         let form = Affine { terms: vec![(width as i64, Term::Var(block)), (1, Term::Var(lane))], constant: 0 };
         substitute(kernel, Term::Var(columns.var), &form);
         nest = Nest { axes: nest.axes, ..Nest::of(kernel) };
-        let place = nest.axes.iter().position(|a| !found.column_vars.contains(&a.var)).unwrap_or(nest.axes.len());
+        let first = nest.axes.iter().position(|a| !found.column_vars.contains(&a.var)).unwrap_or(nest.axes.len());
+        let terms: f64 = found.terms.iter().map(|a| nominal(a.extent)).product();
+        let place = if terms * n as f64 <= NEAR { nest.axes.len() } else { first };
         let kind = LoopKind::Parallel { jam: 1 };
         nest.axes.insert(place, Axis { var: block, extent: Extent::Fixed(n / width), kind });
         columns = Axis { var: lane, extent: Extent::Fixed(width), kind };
