@@ -6,7 +6,7 @@
 
 use super::address::Lay;
 use super::analysis::element_bytes;
-use super::emit::{Coord, Emitter, memory, scalar_type, vector_type};
+use super::emit::{Coord, Emitter, Mask, memory, scalar_type, vector_type};
 use super::pseudo::{self, Pseudo};
 use crate::base::DType;
 use crate::loops::ir::*;
@@ -137,38 +137,41 @@ impl Emitter<'_, '_> {
         }
     }
 
+    /// The dimensions along which a store has copies.
+    pub fn store_mask(&self, site: usize, value: Val) -> Mask {
+        let terms = &self.sites[site].linear.terms;
+        terms.iter().fold(self.masks[value.0 as usize], |mask, (term, _)| mask | self.term_mask(term))
+    }
+
     pub fn store(&mut self, site: usize, value: Val) {
-        let dtype = self.dtype(value);
-        let mut mask = self.masks[value.0 as usize];
-        for (term, _) in &self.sites[site].linear.clone().terms {
-            mask |= self.term_mask(term);
-        }
-        let lay = if mask & self.vector_bit() == 0 { None } else { self.lay(site, element_bytes(dtype)) };
+        let mask = self.store_mask(site, value);
         for coord in self.coords(mask) {
-            match lay {
-                None if mask & self.vector_bit() == 0 => {
-                    let (base, offset) = self.address(site, &coord, 0);
-                    let value = self.fetch(value, &coord);
-                    self.b.ins().store(memory(), value, base, offset);
-                }
-                Some(Lay::Together) => {
-                    let (base, offset) = self.address(site, &coord, 0);
-                    let value = self.fetch_vector(value, &coord);
-                    if self.active_now() < self.lanes_now() {
-                        self.store_active(dtype, (base, offset), value);
-                    } else {
-                        self.b.ins().store(memory(), value, base, offset);
-                    }
-                }
-                _ => {
-                    let value = self.fetch_vector(value, &coord);
-                    for lane in 0..self.active_now() {
-                        let (base, offset) = self.address(site, &coord, lane);
-                        let element = self.b.ins().extractlane(value, lane as u8);
-                        self.b.ins().store(memory(), element, base, offset);
-                    }
-                }
+            self.store_copy(site, value, mask, &coord);
+        }
+    }
+
+    pub fn store_copy(&mut self, site: usize, value: Val, mask: Mask, coord: &Coord) {
+        let dtype = self.dtype(value);
+        if mask & self.vector_bit() == 0 {
+            let (base, offset) = self.address(site, coord, 0);
+            let value = self.fetch(value, coord);
+            self.b.ins().store(memory(), value, base, offset);
+            return;
+        }
+        let value = self.fetch_vector(value, coord);
+        if self.lay(site, element_bytes(dtype)) == Some(Lay::Together) {
+            let (base, offset) = self.address(site, coord, 0);
+            if self.active_now() < self.lanes_now() {
+                self.store_active(dtype, (base, offset), value);
+            } else {
+                self.b.ins().store(memory(), value, base, offset);
             }
+            return;
+        }
+        for lane in 0..self.active_now() {
+            let (base, offset) = self.address(site, coord, lane);
+            let element = self.b.ins().extractlane(value, lane as u8);
+            self.b.ins().store(memory(), element, base, offset);
         }
     }
 }

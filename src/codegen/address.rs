@@ -9,6 +9,7 @@ use crate::loops::ir::*;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 
 /// How the lanes of a vector access lie in memory.
+#[derive(PartialEq)]
 pub enum Lay {
     Together,
     Scattered,

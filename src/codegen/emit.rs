@@ -243,17 +243,6 @@ impl<'a> Emitter<'a, '_> {
         self.slots[val.0 as usize] = Some(Slot { copies, splats });
     }
 
-    /// Writes the statements of a block; what it defines stays known until [`Emitter::forget`].
-    pub fn block(&mut self, body: &'a [Stmt]) {
-        for stmt in body {
-            match stmt {
-                Stmt::Let(val) => self.inst(*val),
-                Stmt::Store { value, .. } => self.store(self.store_sites[&std::ptr::from_ref(stmt)], *value),
-                Stmt::Loop(inner) => self.repeat(inner),
-            }
-        }
-    }
-
     pub fn forget(&mut self, body: &[Stmt]) {
         for stmt in body {
             match stmt {
@@ -264,32 +253,34 @@ impl<'a> Emitter<'a, '_> {
         }
     }
 
-    fn inst(&mut self, val: Val) {
-        let kernel = self.kernel;
-        let inst = &kernel.insts[val.0 as usize];
-        if matches!(inst, Inst::Const { .. }) {
-            return;
-        }
-        if let Inst::Load { mask, .. } = inst
-            && let Some(copies) = self.load_square(val, *mask)
-        {
-            return self.define(val, copies);
-        }
-        let mut copies = Vec::new();
-        for coord in self.coords(self.masks[val.0 as usize]) {
-            copies.push(match inst {
-                Inst::Load { mask, .. } => self.load(val, *mask, &coord),
-                Inst::Scalar { op, args } => self.scalar(val, *op, args, &coord),
-                Inst::Index(index) => self.index(val, index, &coord),
-                Inst::Div { index, by } => self.div_rem(val, index, *by, false, &coord),
-                Inst::Rem { index, by } => self.div_rem(val, index, *by, true, &coord),
-                Inst::InRange { index, extent } => self.in_range(val, index, *extent, &coord),
-                Inst::Const { .. } | Inst::Current | Inst::Result => {
-                    panic!("invariant broken: {inst:?} is no statement of a verified kernel")
-                }
-            });
-        }
+    /// All copies of a value.
+    pub fn inst(&mut self, val: Val) {
+        let copies = match &self.kernel.insts[val.0 as usize] {
+            Inst::Const { .. } => return,
+            Inst::Load { mask, .. } => self.load_square(val, *mask),
+            _ => None,
+        };
+        let copies = copies.unwrap_or_else(|| {
+            let coords = self.coords(self.masks[val.0 as usize]);
+            coords.iter().map(|coord| self.copy(val, coord)).collect()
+        });
         self.define(val, copies);
+    }
+
+    /// The copy of a value at `coord`.
+    pub fn copy(&mut self, val: Val, coord: &Coord) -> Value {
+        let kernel = self.kernel;
+        match &kernel.insts[val.0 as usize] {
+            Inst::Load { mask, .. } => self.load(val, *mask, coord),
+            Inst::Scalar { op, args } => self.scalar(val, *op, args, coord),
+            Inst::Index(index) => self.index(val, index, coord),
+            Inst::Div { index, by } => self.div_rem(val, index, *by, false, coord),
+            Inst::Rem { index, by } => self.div_rem(val, index, *by, true, coord),
+            Inst::InRange { index, extent } => self.in_range(val, index, *extent, coord),
+            inst @ (Inst::Const { .. } | Inst::Current | Inst::Result) => {
+                panic!("invariant broken: {inst:?} is no statement of a verified kernel")
+            }
+        }
     }
 
     fn scalar(&mut self, val: Val, op: ScalarOp, args: &[Val], coord: &Coord) -> Value {

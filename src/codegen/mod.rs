@@ -20,6 +20,7 @@ mod nest;
 mod pseudo;
 mod reduce;
 mod step;
+mod straight;
 mod transpose;
 mod unit;
 pub mod watch;

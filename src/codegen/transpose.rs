@@ -11,7 +11,7 @@ use cranelift_codegen::ir::{InstBuilder, Value};
 
 impl Emitter<'_, '_> {
     /// The jam and the vector dimension of a load that is worth exchanging.
-    fn square(&self, val: Val, mask: Option<Val>) -> Option<(usize, usize)> {
+    pub fn square(&self, val: Val, mask: Option<Val>) -> Option<(usize, usize)> {
         let vector = self.dims.iter().position(|d| d.active == self.native)?;
         let own = self.masks[val.0 as usize];
         let jam = (0..self.dims.len()).find(|&d| d != vector && own == 1 << d | 1 << vector)?;
