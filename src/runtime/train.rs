@@ -5,6 +5,7 @@
 //! the step at which it did is part of the outcome.
 
 use super::data::Parts;
+use super::data::split::least_share;
 use super::random::{Purpose, Stream};
 use crate::base::Diagnostic;
 use crate::check::spec::{Comparison, Expect, Stop, TrainSpec};
@@ -387,8 +388,11 @@ fn check_parts(spec: &TrainSpec, parts: &Parts, figures: &[String]) -> Result<()
     let expects = spec.expects.iter().map(|e| (&e.part, &e.metric, e.span));
     for (part, metric, span) in expects.chain(plateaus) {
         if parts.named(part).is_none_or(<[i32]>::is_empty) {
-            let text = format!("`{part}.{metric}` is asked for, but the data has no `{part}` part");
-            let label = format!("add `{part} = 20%` to the `split` of the data");
+            let text = format!("`{part}.{metric}` is asked for, but the `{part}` part has no row");
+            let label = match least_share(parts.train.len() + parts.valid.len() + parts.test.len()) {
+                Some(share) => format!("give it rows, as by `{part} = {share}%` in the `split` of the data"),
+                None => "add rows to the data".to_string(),
+            };
             return Err(Box::new(Diagnostic::error("E0416", span, text, label)));
         }
         if !figures.contains(metric) {

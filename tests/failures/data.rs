@@ -54,6 +54,18 @@ fn table(number: &'static str, exit: i32, says: &[&'static str], csv: impl AsRef
     read(number, exit, says, FIELDS, ("t.csv", csv.as_ref()))
 }
 
+/// 8 rows, of which 5 % are none.
+fn empty_part(exit: i32, says: &[&'static str], expect: &str, command: &'static str) -> Case {
+    let fields = FIELDS.replace(" }", "; split(train = 90%, valid = 5%, test = 5%) }");
+    let csv = "a,b,y\n".to_string() + &"1,2,0\n2,3,1\n".repeat(4);
+    let case = read("D2", exit, says, &fields, ("t.csv", csv.as_bytes()));
+    let text = String::from_utf8(case.files[0].1.clone()).expect("a model is text");
+    let text = text.replace("  stop", &format!("  {expect}\n  stop"));
+    let files = vec![("m.nn".to_string(), text.into_bytes()), case.files[1].clone()];
+    let args = if command == "run" { vec!["run", "m.nn"] } else { case.args.clone() };
+    Case { files, args, ..case }
+}
+
 fn tables() -> Vec<Case> {
     let rows = |last: &str| format!("a,b,y\n1,2,0\n2,3,1\n{last}");
     let scaled = "{ x: [2] = columns(1..2) -> standardize; y: class(2) = column(\"y\") }";
@@ -79,6 +91,20 @@ fn tables() -> Vec<Case> {
         table("D8", 4, &["E0406", "t.csv:4", "3.7"], rows("1,2,3.7\n")),
         table("D9", 0, &["W0401", "m.nn:1:", "no training row"], "a,b,y\n1,2,0\n2,3,0\n"),
         read("D10", 0, &["W0402", "m.nn:1:"], scaled, ("t.csv", b"a,b,y\n5,1,0\n5,3,1\n")),
+        read(
+            "D10",
+            4,
+            &["E0404", "m.nn:1:", "t.csv: \"a\" has no value in the training part", "leave this column out"],
+            "{ x: [2] = columns(1..2, missing = mean); y: class(2) = column(\"y\") }",
+            ("t.csv", b"a,b,y\n,1,0\n,3,1\n"),
+        ),
+        empty_part(0, &["W0406", "the `test` part of `d` has no row: 5% of 8 rows", "write `test = 13%`"], "", "check"),
+        empty_part(
+            4,
+            &["W0406", "E0416", "the `test` part has no row", "give it rows, as by `test = 13%`"],
+            "expect test.loss < 9",
+            "run",
+        ),
         read("D13", 4, &["E0409", "t.csv.gz"], FIELDS, ("t.csv.gz", &gzip(rows("").as_bytes())[..20])),
         read("D13", 0, &[], FIELDS, ("t.csv.gz", &[gzip(b"a,b,y\n1,2,0\n"), gzip(b"2,3,1\n")].concat())),
         Case {

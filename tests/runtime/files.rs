@@ -85,6 +85,12 @@ fn d8_a_label_outside_the_classes_is_reported_with_its_row() {
 }
 
 #[test]
+fn a_label_of_the_second_file_is_reported_with_its_row_there() {
+    let said = mistakes_with("m/t10k-labels-idx1-ubyte.gz", &gzip(&idx(&[1], &[3])));
+    assert!(said.contains("m/t10k-labels-idx1-ubyte.gz:1: label 3 is no class of `label`"), "{said}");
+}
+
+#[test]
 fn d13_damaged_gzip_is_refused_and_members_are_joined() {
     let name = "m/t10k-images-idx3-ubyte.gz";
     let whole = gzip(&idx(&[1, 2, 2], &[1, 2, 3, 4]));

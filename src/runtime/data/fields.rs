@@ -17,6 +17,8 @@ use std::collections::BTreeMap;
 /// Fields on their way into a data set.
 pub struct Build<'a> {
     spec: &'a DataSpec,
+    /// The file, for messages.
+    shown: &'a str,
     /// The parts before windows are cut: of rows, or of the steps of a long sequence.
     steps: &'a Parts,
     cut: Option<&'a (Windows, Parts)>,
@@ -27,9 +29,9 @@ pub struct Build<'a> {
 }
 
 impl<'a> Build<'a> {
-    pub fn new(spec: &'a DataSpec, steps: &'a Parts, cut: Option<&'a (Windows, Parts)>) -> Build<'a> {
+    pub fn new(spec: &'a DataSpec, shown: &'a str, steps: &'a Parts, cut: Option<&'a (Windows, Parts)>) -> Build<'a> {
         let (fields, symbols) = (Vec::new(), BTreeMap::new());
-        Build { spec, steps, cut, fields, symbols, warnings: Errors::new(), errors: Errors::new() }
+        Build { spec, shown, steps, cut, fields, symbols, warnings: Errors::new(), errors: Errors::new() }
     }
 
     /// A field of class numbers.
@@ -56,9 +58,8 @@ impl<'a> Build<'a> {
     pub fn numbers(&mut self, index: usize, raw: RawField, known: Option<&Vocabulary>) -> Result<(), Box<Diagnostic>> {
         let field = &self.spec.fields[index];
         let train = &self.steps.train;
-        let (fitted, warnings) = (vec![], vec![]);
-        let mut work =
-            Work { data: self.spec, index, raw, train, known, cut: self.cut, lengths: None, fitted, warnings };
+        let (data, shown, cut, lengths, fitted, warnings) = (self.spec, self.shown, self.cut, None, vec![], vec![]);
+        let mut work = Work { data, shown, index, raw, train, known, cut, lengths, fitted, warnings };
         work.run()?;
         self.warnings.append(&mut work.warnings);
         let (mut raw, lengths, fitted) = (work.raw, work.lengths, work.fitted);

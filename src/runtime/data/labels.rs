@@ -106,16 +106,16 @@ fn numeric(
 }
 
 fn wrong(field: &FieldSpec, column: &Coded, label: usize, shown: &str, what: &str) -> Box<Diagnostic> {
-    let text =
-        format!("{shown}:{}: label {} is no class of `{}`", column.lines[label], column.labels[label], field.name);
+    let place = column.place(label, shown);
+    let text = format!("{place}: label {} is no class of `{}`", column.labels[label], field.name);
     let error = Diagnostic::error("E0406", field.span, text, what);
     Box::new(error.note(format!("the labels found: {}", list(column, &sorted(column)))))
 }
 
 fn too_many(field: &FieldSpec, count: u64, column: &Coded, order: &[u32], shown: &str) -> Box<Diagnostic> {
-    let last = *column.lines.iter().max().expect("more labels than classes");
-    let label = column.lines.iter().position(|&l| l == last).map_or("", |i| column.labels[i].as_str());
-    let text = format!("{shown}:{last}: \"{label}\" is label number {} of `{}`", order.len(), field.name);
+    let last = (0..column.lines.len()).rev().max_by_key(|&i| column.lines[i]).expect("more labels than classes");
+    let (place, label) = (column.place(last, shown), &column.labels[last]);
+    let text = format!("{place}: \"{label}\" is label number {} of `{}`", order.len(), field.name);
     let error = Diagnostic::error("E0406", field.span, text, format!("class({count}) has room for {count}"));
     let note = format!("the labels found: {}; write `class({})`", list(column, order), order.len());
     Box::new(error.note(note))

@@ -122,9 +122,13 @@ pub fn open(spec: &DataSpec, access: &Access, start: Option<&StartFile>, seed: u
         Some(_) => split::by_position(spec, raw.rows)?,
         None => split::split(spec, raw.rows, raw.given, fields::strata(spec, &classes)?, seed)?,
     };
+    if asked.is_none() {
+        let pool = raw.given.unwrap_or(raw.rows);
+        raw.warnings.extend(split::warn_empty(spec, pool, &steps));
+    }
     let vocabularies = tokens::number(access, spec, &mut raw, &steps.train)?;
     let cut = asked.map(|(fields, stride)| windows::place(spec, &raw, fields, stride, &steps)).transpose()?;
-    let mut build = fields::Build::new(spec, &steps, cut.as_ref());
+    let mut build = fields::Build::new(spec, &raw.shown, &steps, cut.as_ref());
     build.warnings.append(&mut raw.warnings);
     for (index, cells) in raw.fields.into_iter().enumerate() {
         let built = match classes[index].take() {

@@ -81,10 +81,23 @@ fn images(parts: &[Pair], spec: &DataSpec) -> Result<RawField, Box<Diagnostic>> 
 
 fn labels(parts: &[Pair], as_numbers: bool) -> RawField {
     let bytes = parts.iter().filter_map(|p| p.labels.as_ref()).flat_map(|l| l.bytes.iter().copied());
-    let cells =
-        if as_numbers { Cells::Numbers(bytes.map(f32::from).collect()) } else { Cells::Texts(vec![code(bytes)]) };
+    let cells = match as_numbers {
+        true => Cells::Numbers(bytes.map(f32::from).collect()),
+        false => Cells::Texts(vec![Coded { files: files(parts), ..code(bytes) }]),
+    };
     let names = vec!["labels".to_string()];
     RawField { cells, dims: vec![1], names, range: None, missing: Missing::Error, ends: None }
+}
+
+/// The files of the labels, each with the rows before it.
+fn files(parts: &[Pair]) -> Vec<(u64, String)> {
+    let mut before = 0;
+    let file = |labels: &idx::Idx| {
+        let file = (before, labels.shown.clone());
+        before += labels.bytes.len() as u64;
+        file
+    };
+    parts.iter().filter_map(|p| p.labels.as_ref()).map(file).collect()
 }
 
 fn code(bytes: impl Iterator<Item = u8>) -> Coded {

@@ -65,6 +65,19 @@ pub struct Coded {
     pub labels: Vec<String>,
     /// The line (or, in a binary file, the row) where each label first appears.
     pub lines: Vec<u64>,
+    /// Where several files follow each other: the rows before each, and its name.
+    pub files: Vec<(u64, String)>,
+}
+
+impl Coded {
+    /// Where a label first appears, `iris.csv:17`; `shown` is the file where there is but one.
+    pub fn place(&self, label: usize, shown: &str) -> String {
+        let line = self.lines[label];
+        match self.files.iter().rev().find(|(before, _)| *before < line) {
+            Some((before, name)) => format!("{name}:{}", line - before),
+            None => format!("{shown}:{line}"),
+        }
+    }
 }
 
 /// Gives texts their codes, in order of appearance. The map is only ever asked, never walked, so its order shows nowhere.

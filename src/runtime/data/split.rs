@@ -63,6 +63,33 @@ pub fn split(
     Ok(parts)
 }
 
+/// W0406 for each part that has a share of these rows and none of them.
+pub fn warn_empty(spec: &DataSpec, rows: usize, parts: &Parts) -> Errors {
+    let shares = &spec.split;
+    let all = [("valid", shares.valid, &parts.valid), ("test", shares.test, &parts.test)];
+    let warn = |(name, part, found): (&str, Part, &Vec<i32>)| {
+        let share = if let Part::Share(share) = part { share } else { return None };
+        if !found.is_empty() || share <= 0.0 {
+            return None;
+        }
+        let share = (share * 1e6).round() / 1e4;
+        let each = if shares.stratify.is_some() { "of each class " } else { "" };
+        let text = format!("the `{name}` part of `{}` has no row: {share}% {each}of {rows} rows", spec.name);
+        let label = match least_share(rows).filter(|_| shares.stratify.is_none()) {
+            Some(least) => format!("write `{name} = {least}%` or more"),
+            None => "a larger share, or more data".to_string(),
+        };
+        let warning = Diagnostic::warning("W0406", shares.span, text, label);
+        Some(warning.note("together the shares are 100% at most: `train` may need a smaller one"))
+    };
+    all.into_iter().filter_map(warn).collect()
+}
+
+/// The least share in whole per cent that is one of `rows` rows, however the shares before it are rounded, and leaves others.
+pub fn least_share(rows: usize) -> Option<usize> {
+    (rows > 1).then(|| 100usize.div_ceil(rows))
+}
+
 /// The steps of a long sequence in their order: first `train`, then `valid`, then `test`. Nothing is shuffled, so the later
 /// parts lie in the future of the earlier ones.
 pub fn by_position(spec: &DataSpec, steps: usize) -> Result<Parts, Errors> {

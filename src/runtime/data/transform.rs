@@ -37,6 +37,8 @@ pub enum Fitted {
 /// A field on its way through its transforms.
 pub struct Work<'a> {
     pub data: &'a DataSpec,
+    /// The file, for messages.
+    pub shown: &'a str,
     pub index: usize,
     pub raw: RawField,
     /// The training rows, or steps until windows are cut.
@@ -57,7 +59,7 @@ impl<'a> Work<'a> {
 
     /// Fills missing values, then runs the transforms in order. The cells are numbers afterwards.
     pub fn run(&mut self) -> Result<(), Box<Diagnostic>> {
-        self.fill_missing();
+        self.fill_missing()?;
         for call in &self.field().transforms {
             let args = bind(vocabulary(), Place::Transform, &self.data.reader.name, call)?;
             self.check_kind(call)?;
@@ -123,8 +125,8 @@ impl<'a> Work<'a> {
         self.train.iter().flat_map(|&row| self.raw.steps_of(row as usize)).collect()
     }
 
-    /// Per column, the mean of the present training values.
-    fn means(&mut self) -> Vec<f64> {
+    /// Per column, the mean of the present training values; none where all are missing.
+    fn means(&mut self) -> Vec<Option<f64>> {
         let (width, train) = (self.raw.width(), self.train_steps());
         let values = self.numbers();
         let (mut sums, mut counts) = (vec![0f64; width], vec![0u64; width]);
@@ -136,24 +138,32 @@ impl<'a> Work<'a> {
                 }
             }
         }
-        sums.iter().zip(&counts).map(|(sum, &n)| if n == 0 { 0.0 } else { sum / n as f64 }).collect()
+        sums.iter().zip(&counts).map(|(sum, &n)| (n > 0).then(|| sum / n as f64)).collect()
     }
 
-    fn fill_missing(&mut self) {
+    fn fill_missing(&mut self) -> Result<(), Box<Diagnostic>> {
         if self.raw.missing != Missing::Mean || !matches!(self.raw.cells, Cells::Numbers(_)) {
-            return;
+            return Ok(());
         }
-        let means: Vec<f32> = self.means().iter().map(|&m| m as f32).collect();
+        let means = self.means();
+        if let Some(column) = means.iter().position(Option::is_none) {
+            let name = self.raw.column_name(column);
+            let text = format!("{}: \"{name}\" has no value in the training part, so it has no mean", self.shown);
+            let error = Diagnostic::error("E0404", self.field().span, text, "leave this column out");
+            return Err(Box::new(error.note("`missing = mean` takes the mean of the training rows that have a value")));
+        }
+        let means: Vec<f32> = means.into_iter().flatten().map(|m| m as f32).collect();
         for row in self.numbers().chunks_exact_mut(means.len().max(1)) {
             row.iter_mut().zip(&means).filter(|(v, _)| v.is_nan()).for_each(|(v, m)| *v = *m);
         }
         self.fitted.push(Fitted::Mean(means));
+        Ok(())
     }
 
     /// The population's standard deviation (divisor n), as usual for this transform.
     fn standardize(&mut self) {
         let (width, train) = (self.raw.width(), self.train_steps());
-        let mean = self.means();
+        let mean: Vec<f64> = self.means().into_iter().map(|m| m.unwrap_or(0.0)).collect();
         let (mut squares, mut counts) = (vec![0f64; width], vec![0u64; width]);
         let values = self.numbers();
         for step in train {
