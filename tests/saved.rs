@@ -82,6 +82,83 @@ fn a_place_that_cannot_be_written_is_told_before_the_run() {
     assert!(out.status.success() && folder.path().join("a.safetensors").exists(), "{}", text(&out.stderr));
 }
 
+/// A line through two points, behind a function whose value is 0 and whose gradient is not.
+fn line(optimizer: &str, steps: u32) -> tempfile::TempDir {
+    let model = format!(
+        "data d = csv(\"t.csv\") {{ x: [1] = column(1); y: [1] = column(2) }}\n\
+         fn guard x {{ select(x > 100, sqrt(x - 100), 0) }}\n\
+         model m  x: [1] -> out: [1] {{ x -> dense(1) -> guard }}\n\
+         model plain  x: [1] -> out: [1] {{ x -> dense(1) }}\n\
+         train m on d {{ loss = mse; optimizer = {optimizer}; stop = {steps} steps }}\n\
+         train plain on d {{ loss = mse; optimizer = {optimizer}; stop = {steps} steps }}\n"
+    );
+    folder(&[("m.nn", &model), ("t.csv", "x,t\n1,1\n2,2\n")])
+}
+
+#[test]
+fn what_is_not_finite_at_the_end_is_an_error_and_nothing_is_saved() {
+    for (model, optimizer, steps, says) in [
+        ("m", "sgd(lr = 0.01)", 3, "holds NaN after step 3, though the figures are finite"),
+        ("plain", "sgd(lr = 1e25)", 1, "`train.loss` is inf with the weights after step 1"),
+    ] {
+        let folder = line(optimizer, steps);
+        let mut run = nnc(&["run", "m.nn", "--train", model, "--save", "w.safetensors"]);
+        let out = run.current_dir(folder.path()).output().unwrap();
+        let said = text(&out.stderr);
+        assert!(out.status.code() == Some(7) && said.contains("E0701") && said.contains(says), "{said}");
+        assert!(out.stdout.is_empty() && !folder.path().join("w.safetensors").exists(), "{said}");
+    }
+    let folder = line("sgd(lr = 0.01)", 3);
+    let mut fine = nnc(&["run", "m.nn", "--train", "plain", "--save", "w.safetensors"]);
+    let out = fine.current_dir(folder.path()).output().unwrap();
+    assert!(out.status.success() && folder.path().join("w.safetensors").exists(), "{}", text(&out.stderr));
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_run_reads_and_what_is_no_file_stay_as_they_are() {
+    use std::os::unix::fs::{FileTypeExt, symlink};
+    let folder = line("sgd(lr = 0.01)", 3);
+    let path = |name: &str| folder.path().join(name);
+    symlink("t.csv", path("link")).unwrap();
+    symlink("m.nn", path("source")).unwrap();
+    fs::hard_link(path("t.csv"), path("hard")).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(path("pipe")).status().unwrap().success());
+    symlink("pipe", path("to-pipe")).unwrap();
+    let before = ["t.csv", "m.nn"].map(|name| fs::read(path(name)).unwrap());
+    let data = (2, "error[E0201]: \"t.csv\" is read by this run");
+    let pipe = (6, "it is a device, a pipe or a socket, not a file");
+    for (file, (exit, says)) in [
+        ("t.csv", data),
+        ("link", data),
+        ("hard", data),
+        ("source", (2, "\"source\" is a source file")),
+        ("pipe", pipe),
+        ("to-pipe", pipe),
+    ] {
+        for option in ["--save", "--profile"] {
+            let mut run = nnc(&["run", "m.nn", "--train", "plain", option, file]);
+            let out = run.current_dir(folder.path()).output().unwrap();
+            let said = text(&out.stderr);
+            assert!(out.status.code() == Some(exit) && said.contains(says), "{option} {file}: {said}");
+        }
+    }
+    assert_eq!(["t.csv", "m.nn"].map(|name| fs::read(path(name)).unwrap()), before);
+    assert!(fs::symlink_metadata(path("pipe")).unwrap().file_type().is_fifo());
+}
+
+#[test]
+fn the_batch_that_a_start_file_brings_is_not_overwritten() {
+    let text_of = "data d = given { x: [1]; y: [1] }\nmodel m  x: [1] -> out: [1] { x -> dense(1) }\n\
+                   train m on d { loss = mse; optimizer = sgd(lr = 0.01); stop = 1 steps }\n";
+    let folder = folder(&[("m.nn", text_of), ("b.safetensors", "a batch")]);
+    let mut run = nnc(&["run", "m.nn", "--start", "b.safetensors", "--save", "b.safetensors"]);
+    let out = run.current_dir(folder.path()).output().unwrap();
+    let said = text(&out.stderr);
+    assert!(out.status.code() == Some(2) && said.contains("holds the data of this run"), "{said}");
+    assert_eq!(fs::read(folder.path().join("b.safetensors")).unwrap(), b"a batch");
+}
+
 #[test]
 fn channels_move_behind_the_other_axes_and_back() {
     for shape in [vec![2, 3, 4, 5], vec![1, 1, 7], vec![4, 6], vec![5]] {

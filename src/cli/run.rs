@@ -13,9 +13,11 @@ use crate::check::spec::Stop;
 use crate::driver::commands::{self, Prepared};
 use crate::driver::engine::Watching;
 use crate::driver::{Session, write};
+use crate::runtime::data::file::same_file;
 use crate::runtime::data::weights;
 use crate::runtime::train::{Ended, Outcome, Steps, train};
 use serde_json::json;
+use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -38,11 +40,8 @@ pub fn run(args: &RunArgs, output: &Output, began: Instant) -> Result<i32, Failu
     let traced = args.profile.as_ref().map(|file| if file.is_some() { TRACED } else { 0 });
     session.options.watch = traced.map(|room| Watching { origin: began, room });
     for file in [&args.save, &args.profile.clone().flatten()].into_iter().flatten() {
-        if file.extension().is_some_and(|e| e == "nn") {
-            let text = format!("\"{}\" is a source file: nothing else is written to it", file.display());
-            return Err(fail(output, &session.sources, &[Diagnostic::plain("E0201", text)]));
-        }
-        write::can_save(file).map_err(|e| fail(output, &session.sources, &[*e]))?;
+        check_written(file, &session).map_err(|e| fail(output, &session.sources, &[*e]))?;
+        session.options.written.push(file.clone());
     }
     let prepared = commands::prepare(&session, args.train.as_deref());
     let mut runs = prepared.map_err(|e| fail(output, &session.sources, &e))?;
@@ -67,6 +66,24 @@ pub fn run(args: &RunArgs, output: &Output, began: Instant) -> Result<i32, Failu
     }
     profile::show(args.profile.as_ref(), output, &session, &runs, began)?;
     Ok(code)
+}
+
+/// E0201 for a source file and for the data of `--start`, E0602 where nothing can be written. The other data is refused
+/// when it is read.
+fn check_written(file: &Path, session: &Session) -> Result<(), Box<Diagnostic>> {
+    let refused = |what: &str| {
+        let text = format!("\"{}\" {what}: nothing else is written to it", file.display());
+        Err(Box::new(Diagnostic::plain("E0201", text)))
+    };
+    let mut sources = session.sources.files().map(|(_, f)| f).filter(|f| !f.library);
+    if file.extension().is_some_and(|e| e == "nn") || sources.any(|f| same_file(Path::new(&f.name), file)) {
+        return refused("is a source file");
+    }
+    let started = session.options.start.as_ref().is_some_and(|start| same_file(start, file));
+    if started && session.checked.data.iter().any(|d| d.reader.name == "given") {
+        return refused("holds the data of this run");
+    }
+    write::can_save(file)
 }
 
 /// The exit code of one run; none where it was interrupted.

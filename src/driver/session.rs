@@ -31,6 +31,8 @@ pub struct Options {
     pub memory_limit: Option<u64>,
     /// Weights and `given` data.
     pub start: Option<PathBuf>,
+    /// What the command will write.
+    pub written: Vec<PathBuf>,
     /// `--dim V=96`
     pub dims: Vec<(String, u64)>,
 }
@@ -47,6 +49,7 @@ impl Default for Options {
             watch: None,
             memory_limit: None,
             start: None,
+            written: Vec::new(),
             dims: Vec::new(),
         }
     }
@@ -61,7 +64,8 @@ impl Options {
     pub fn access(&self, path: &Path) -> Access {
         let beside = Access::beside(path);
         let root = self.data_root.clone().unwrap_or(beside.root);
-        Access { root, allow_outside: self.allow_outside, max_decompressed: self.max_decompressed }
+        let (allow_outside, max_decompressed) = (self.allow_outside, self.max_decompressed);
+        Access { root, allow_outside, max_decompressed, written: self.written.clone() }
     }
 }
 

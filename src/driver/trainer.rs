@@ -124,16 +124,21 @@ impl Trainer {
 
     /// The weights and states of the model as they are now. What no step needs has no memory, and is left out.
     pub fn weights(&self) -> Vec<Weight> {
-        let mut weights = Vec::new();
-        for (Input { name, ty, .. }, filter) in &self.weights {
-            let side = [&self.train, &self.infer].into_iter().find_map(|s| s.engine.find(name).map(|b| (s, b)));
-            if let Some((side, b)) = side {
-                let words = side.engine.words(b)[..side.engine.elements(b)].to_vec();
-                let shape = ty.shape.iter().map(|e| e.bound(&[])).collect();
-                weights.push(Weight { name: name.clone(), shape, words, filter: *filter });
-            }
-        }
-        weights
+        let weight = |(Input { name, ty, .. }, filter, words): (&Input, bool, &[u32])| {
+            let shape = ty.shape.iter().map(|e| e.bound(&[])).collect();
+            Weight { name: name.clone(), shape, words: words.to_vec(), filter }
+        };
+        self.stored().map(weight).collect()
+    }
+
+    /// The weights and states that have memory, with their words.
+    fn stored(&self) -> impl Iterator<Item = (&Input, bool, &[u32])> {
+        self.weights.iter().filter_map(|(input, filter)| {
+            let found = |side: &&'_ Side| side.engine.find(&input.name).is_some();
+            let engine = &[&self.train, &self.infer].into_iter().find(found)?.engine;
+            let b = engine.find(&input.name)?;
+            Some((input, *filter, &engine.words(b)[..engine.elements(b)]))
+        })
     }
 }
 
@@ -332,6 +337,11 @@ impl Steps for Trainer {
         // Rows none of which counts: their mean is 0 / 0, and they add nothing to the part's.
         out.iter_mut().filter(|sum| sum.weight == 0.0).for_each(|sum| *sum = Sum::default());
         Ok(())
+    }
+
+    fn not_finite(&self) -> Option<(String, f32)> {
+        let wild = |words: &[u32]| words.iter().map(|w| f32::from_bits(*w)).find(|v| !v.is_finite());
+        self.stored().find_map(|(input, _, words)| wild(words).map(|v| (input.name.clone(), v)))
     }
 }
 

@@ -18,7 +18,11 @@ pub fn replace(path: &Path, text: &str) -> Result<(), Box<Diagnostic>> {
     let mut name = real.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}.tmp", std::process::id()));
     let temporary = real.with_file_name(name);
-    let permissions = fs::metadata(&real).map_err(failed)?.permissions();
+    let kind = fs::metadata(&real).map_err(failed)?;
+    if let Some(why) = no_file(&kind) {
+        return Err(refused(path, why));
+    }
+    let permissions = kind.permissions();
     let written = fs::write(&temporary, text)
         .and_then(|()| fs::set_permissions(&temporary, permissions))
         .and_then(|()| fs::rename(&temporary, &real));
@@ -56,8 +60,8 @@ pub fn can_save(path: &Path) -> Result<(), Box<Diagnostic>> {
 fn beside(path: &Path) -> Result<(PathBuf, PathBuf), Box<Diagnostic>> {
     let real =
         if path.exists() { path.canonicalize().map_err(|e| refused(path, &e.to_string()))? } else { path.into() };
-    if real.is_dir() {
-        return Err(refused(path, "it is a folder"));
+    if let Some(why) = fs::metadata(&real).ok().and_then(|kind| no_file(&kind)) {
+        return Err(refused(path, why));
     }
     let Some(name) = real.file_name() else { return Err(refused(path, "it is not the name of a file")) };
     if !folder(&real).is_dir() {
@@ -67,6 +71,15 @@ fn beside(path: &Path) -> Result<(PathBuf, PathBuf), Box<Diagnostic>> {
     name.push(format!(".{}.tmp", std::process::id()));
     let temporary = real.with_file_name(name);
     Ok((real, temporary))
+}
+
+/// Why what is there must stay: a new file would take its name, and a device of the machine would be gone.
+fn no_file(kind: &fs::Metadata) -> Option<&'static str> {
+    match (kind.is_dir(), kind.is_file()) {
+        (true, _) => Some("it is a folder"),
+        (_, false) => Some("it is a device, a pipe or a socket, not a file"),
+        (_, true) => None,
+    }
 }
 
 fn folder(path: &Path) -> &Path {

@@ -7,5 +7,6 @@ pub mod limits;
 pub mod memory;
 pub mod random;
 pub mod data;
+pub mod finite;
 pub mod train;
 pub mod machine;

@@ -6,6 +6,7 @@
 
 use super::data::Parts;
 use super::data::split::least_share;
+use super::finite;
 use super::random::{Purpose, Stream};
 use crate::base::Diagnostic;
 use crate::check::spec::{Comparison, Expect, Stop, TrainSpec};
@@ -44,6 +45,9 @@ pub trait Steps {
 
     /// The figures of these rows (at most the batch size) with the present weights, without training.
     fn evaluate(&mut self, rows: &[i32], out: &mut [Sum]) -> Result<(), Box<Diagnostic>>;
+
+    /// The first weight or state of the model that holds a number which is not finite, with that number.
+    fn not_finite(&self) -> Option<(String, f32)>;
 }
 
 /// What the loop tells while it runs.
@@ -122,7 +126,7 @@ pub fn steps_per_epoch(spec: &TrainSpec, rows: usize) -> u64 {
 
 /// Trains and evaluates.
 ///
-/// Errors: E0701 where the loss is not finite, E0416 where an `expect` or a plateau names a part without rows, and what the
+/// Errors: E0701 where the loss, a figure of the end or a weight is not finite, E0416 where an `expect` or a plateau names a part without rows, and what the
 /// steps themselves report.
 pub fn train(
     steps: &mut dyn Steps,
@@ -233,7 +237,7 @@ impl<'a> Run<'a> {
         self.steps.train_step(&self.order[start..end], self.at.step, &mut self.out)?;
         self.at.loss = sum_of_means(&self.out[..self.first.len()]);
         if !self.at.loss.is_finite() {
-            return Err(self.diverged());
+            return Err(finite::loss(self.spec.span, self.at.loss, self.at.epoch, self.at.step));
         }
         if self.at.step <= FIRST_STEPS {
             self.first.iter_mut().zip(&self.out).for_each(|(total, new)| total.add(*new));
@@ -242,24 +246,18 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn diverged(&self) -> Box<Diagnostic> {
-        let (loss, epoch, step) = (self.at.loss, self.at.epoch, self.at.step);
-        let text = format!("the loss is {loss} in epoch {epoch}, step {step}");
-        let error = Diagnostic::error("E0701", self.spec.span, text, "training ends here");
-        let note = match step {
-            1 => "already the first loss is not finite: a log or a division by zero in model or loss, or wild data",
-            _ => "a smaller learning rate (`lr`), a `clip`, or `standardize` on the inputs usually helps",
-        };
-        Box::new(error.note(note))
+    fn evaluate(&mut self, rows: &[i32]) -> Result<Vec<f64>, Box<Diagnostic>> {
+        let sums = self.sums(rows)?;
+        Ok(self.values(&sums))
     }
 
-    fn evaluate(&mut self, rows: &[i32]) -> Result<Vec<f64>, Box<Diagnostic>> {
+    fn sums(&mut self, rows: &[i32]) -> Result<Vec<Sum>, Box<Diagnostic>> {
         let mut totals = vec![Sum::default(); self.out.len()];
         for batch in rows.chunks(self.spec.batch.clamp(1, usize::MAX as u64) as usize) {
             self.steps.evaluate(batch, &mut self.out)?;
             totals.iter_mut().zip(&self.out).for_each(|(total, new)| total.add(*new));
         }
-        Ok(self.values(&totals))
+        Ok(totals)
     }
 
     /// The figures that these sums of their terms come to.
@@ -302,8 +300,13 @@ impl<'a> Run<'a> {
         for name in ["train", "valid", "test"] {
             let rows = self.parts.named(name).expect("one of the three parts");
             if !rows.is_empty() {
-                parts.push((name, rows.len(), self.evaluate(rows)?));
+                let sums = self.sums(rows)?;
+                self.check_finite(name, &sums)?;
+                parts.push((name, rows.len(), self.values(&sums)));
             }
+        }
+        if let Some((name, value)) = self.steps.not_finite() {
+            return Err(finite::weight(self.spec.span, &name, value, self.at.step));
         }
         let figures = self.steps.figures().to_vec();
         let mut missed = Vec::new();
@@ -318,6 +321,20 @@ impl<'a> Run<'a> {
         let (epochs, steps, elapsed) = (self.at.epoch, self.at.step, self.begun.elapsed());
         let warnings = self.grown().into_iter().collect();
         Ok(Outcome { epochs, steps, ended, elapsed, figures, parts, missed, warnings })
+    }
+
+    /// E0701 for the first figure of a part that is not finite.
+    fn check_finite(&self, part: &str, sums: &[Sum]) -> Result<(), Box<Diagnostic>> {
+        let mut rest = sums;
+        for (index, figure) in self.steps.figures().iter().enumerate() {
+            let (own, others) = rest.split_at(self.steps.terms(index));
+            if !finite::holds(own) {
+                let name = format!("{part}.{figure}");
+                return Err(finite::figure(self.spec.span, &name, sum_of_means(own), self.at.step));
+            }
+            rest = others;
+        }
+        Ok(())
     }
 
     /// W0701 where the loss of the last epoch is far above that of the first steps.

@@ -50,6 +50,10 @@ impl Steps for Fake {
         fill(out, self.loss(self.batches.len().max(1)), rows);
         Ok(())
     }
+
+    fn not_finite(&self) -> Option<(String, f32)> {
+        None
+    }
 }
 
 #[derive(Default)]

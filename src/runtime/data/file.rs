@@ -19,13 +19,16 @@ pub struct Access {
     pub allow_outside: bool,
     /// Bytes that a compressed file may expand to.
     pub max_decompressed: u64,
+    /// What the command will write: data is not read from there.
+    pub written: Vec<PathBuf>,
 }
 
 impl Access {
     /// The folder of `source` and the default cap.
     pub fn beside(source: &Path) -> Access {
         let folder = source.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Access { root: folder.to_path_buf(), allow_outside: false, max_decompressed: limits::DECOMPRESSED_BYTES }
+        let (root, max_decompressed) = (folder.to_path_buf(), limits::DECOMPRESSED_BYTES);
+        Access { root, allow_outside: false, max_decompressed, written: Vec::new() }
     }
 
     /// The real path of `written`. E0603 where it leaves the root, E0601 where there is nothing.
@@ -68,6 +71,11 @@ pub fn open(access: &Access, written: &str, span: Span) -> Result<Source, Box<Di
     }
     if !kind.is_file() {
         return Err(missing(written, "it is not a regular file (a pipe or a device)", span));
+    }
+    if access.written.iter().any(|other| same_file(&path, other)) {
+        let text = format!("\"{}\" is read by this run: nothing else is written to it", printable(written));
+        let error = Diagnostic::error("E0201", span, text, "read here");
+        return Err(Box::new(error.note("name another file behind `--save` or `--profile`")));
     }
     let file = File::open(&path).map_err(|e| fail(&e))?;
     let mut buffered = BufReader::with_capacity(1 << 16, file);
@@ -173,6 +181,19 @@ impl fmt::Display for TooLarge {
 }
 
 impl std::error::Error for TooLarge {}
+
+/// Whether both names are of one file that is there, through links of either kind.
+#[cfg(unix)]
+pub fn same_file(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let node = |path: &Path| path.metadata().ok().map(|m| (m.dev(), m.ino()));
+    node(a).is_some_and(|a| node(b) == Some(a))
+}
+
+#[cfg(not(unix))]
+pub fn same_file(a: &Path, b: &Path) -> bool {
+    a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b))
+}
 
 /// True where `written`, its `..` worked out as text, stays below `root`: decided before the file system is asked.
 fn lexically_inside(root: &Path, written: &str) -> bool {
