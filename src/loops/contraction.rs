@@ -16,6 +16,10 @@ pub struct Contraction {
     pub operand: Val,
     /// The independent loops on which that load depends, without the columns.
     pub column_vars: Vec<Var>,
+    /// The other load.
+    pub other: Val,
+    /// The independent loops on which the other load depends, without the rows.
+    pub row_vars: Vec<Var>,
     /// The loops of the sum, outermost first.
     pub terms: Vec<Axis>,
 }
@@ -40,7 +44,24 @@ pub fn find(program: &Program, kernel: &Kernel) -> Option<Contraction> {
     let rest = &nest.axes[..nest.axes.len() - 1];
     let rows = rest.iter().rev().find(|a| !depends(operand, a.var) && depends(other, a.var) && !a.extent.is_one());
     let column_vars = rest.iter().map(|a| a.var).filter(|&v| depends(operand, v)).collect();
-    Some(Contraction { columns, rows: rows.copied(), operand, column_vars, terms })
+    let other_var = |a: &&Axis| depends(other, a.var) && rows.is_none_or(|r| r.var != a.var);
+    let row_vars = rest.iter().filter(other_var).map(|a| a.var).collect();
+    Some(Contraction { columns, rows: rows.copied(), operand, column_vars, other, row_vars, terms })
+}
+
+impl Contraction {
+    /// The same product with rows and columns exchanged, if it has rows.
+    pub fn mirrored(&self) -> Option<Contraction> {
+        Some(Contraction {
+            columns: self.rows?,
+            rows: Some(self.columns),
+            operand: self.other,
+            column_vars: self.row_vars.clone(),
+            other: self.operand,
+            row_vars: self.column_vars.clone(),
+            terms: self.terms.clone(),
+        })
+    }
 }
 
 /// The two loads whose products a serial loop, or a nest of them, adds up.

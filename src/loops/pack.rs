@@ -16,6 +16,9 @@ const FAR: i64 = 256;
 const SQUARE: u8 = 16;
 /// A copy is read by at least this many rows.
 const ROWS: f64 = 8.0;
+/// A copy of rows is read by at least this many columns, and the sum has this many terms.
+const COLUMNS: f64 = 256.0;
+const TERMS: f64 = 64.0;
 
 /// Copies that can be used again.
 #[derive(Default)]
@@ -54,6 +57,18 @@ pub fn pays(program: &Program, kernel: &Kernel, found: &Contraction) -> bool {
     let apart = stride(buffer, at, found.columns.var) != Some(1);
     let repeated = copied > 1.5 * nominal_elements(&buffer.shape);
     !repeated && computed >= ROWS * copied && (apart || far && found.columns.extent.fixed().is_some_and(|n| n >= 64))
+}
+
+/// Whether a copy in panels is worth it for rows (the columns of `found`) that lie side by side, their terms far apart: each
+/// term of a tile is read from a line of its own, and lines at equal distances fall into few places of the caches.
+pub fn pays_for_rows(program: &Program, kernel: &Kernel, found: &Contraction) -> bool {
+    let Inst::Load { buffer, at, .. } = &kernel.insts[found.operand.0 as usize] else { return false };
+    let buffer = &program.buffers[buffer.0 as usize];
+    let terms: f64 = found.terms.iter().map(|a| nominal(a.extent)).product();
+    let apart = found.terms.iter().any(|a| stride(buffer, at, a.var).is_some_and(|s| s >= FAR));
+    let beside = stride(buffer, at, found.columns.var) == Some(1);
+    let columns = found.rows.map_or(0.0, |columns| nominal(columns.extent));
+    beside && apart && terms >= TERMS && columns >= COLUMNS && pays(program, kernel, found)
 }
 
 /// The loops that the operand depends on: independent ones, then the terms, then the columns.

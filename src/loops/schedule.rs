@@ -113,6 +113,7 @@ fn contract(program: &mut Program, kernel: &mut Kernel, found: Contraction, pack
     if pack::pays(program, kernel, &found) {
         pack::pack(program, kernel, &found, panel.map(|width| (width, block, lane)), packed);
     }
+    let rows = pack_rows(program, kernel, &found, packed);
     let mut nest = Nest::of(kernel);
     let mut columns = found.columns;
     nest.axes.retain(|a| a.var != columns.var && Some(a.var) != found.rows.map(|r| r.var));
@@ -127,11 +128,26 @@ fn contract(program: &mut Program, kernel: &mut Kernel, found: Contraction, pack
         nest.axes.insert(place, Axis { var: block, extent: Extent::Fixed(n / width), kind });
         columns = Axis { var: lane, extent: Extent::Fixed(width), kind };
     }
-    if let Some(rows) = found.rows {
-        nest.axes.push(Axis { kind: LoopKind::Parallel { jam: jam(rows.extent) }, ..rows });
-    }
+    nest.axes.extend(rows);
     nest.axes.push(Axis { kind: lanes(columns.extent, PANELS[0] as u8), ..columns });
     nest.put(kernel);
+}
+
+/// The loops over the rows, of which some stand side by side. Rows that lie beside each other in memory, and the terms of a row
+/// far apart, are copied into panels as the columns are.
+fn pack_rows(program: &mut Program, kernel: &mut Kernel, found: &Contraction, packed: &mut pack::Packed) -> Vec<Axis> {
+    let (Some(rows), Some(mirrored)) = (found.rows, found.mirrored()) else { return vec![] };
+    let whole = rows.extent.fixed().filter(|n| n.is_multiple_of(ROWS));
+    let Some(n) = whole.filter(|_| pack::pays_for_rows(program, kernel, &mirrored)) else {
+        return vec![Axis { kind: LoopKind::Parallel { jam: jam(rows.extent) }, ..rows }];
+    };
+    let (panel, row) = (Var(kernel.vars), Var(kernel.vars + 1));
+    kernel.vars += 2;
+    pack::pack(program, kernel, &mirrored, Some((ROWS, panel, row)), packed);
+    let form = Affine { terms: vec![(ROWS as i64, Term::Var(panel)), (1, Term::Var(row))], constant: 0 };
+    substitute(kernel, Term::Var(rows.var), &form);
+    let axis = |var, n, jam| Axis { var, extent: Extent::Fixed(n), kind: LoopKind::Parallel { jam } };
+    vec![axis(panel, n / ROWS, 1), axis(row, ROWS, ROWS as u8)]
 }
 
 /// How many rows stand side by side.
