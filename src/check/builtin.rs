@@ -55,6 +55,11 @@ impl Elaborator<'_> {
             "real" | "stop_gradient" => {
                 let op = if name == "real" { "to_f32" } else { "stop_gradient" };
                 let [x] = self.positional(name, &args, span)?;
+                match x.kind {
+                    ValKind::Number(_) | ValKind::Scalar(_) if op == "stop_gradient" => return Ok(x),
+                    ValKind::Set(_) => return self.elementwise(op, &[x], span),
+                    _ => {}
+                }
                 let t = self.expect_tensor(&x)?;
                 if name == "real" && self.dtype(&t) == DType::F32 {
                     return Ok(x);
@@ -65,6 +70,13 @@ impl Elaborator<'_> {
             }
             "surrogate" => {
                 let [x, other] = self.positional(name, &args, span)?;
+                match (&x.kind, &other.kind) {
+                    (ValKind::Number(_) | ValKind::Scalar(_), ValKind::Number(_) | ValKind::Scalar(_)) => return Ok(x),
+                    (ValKind::Set(_), _) | (_, ValKind::Set(_)) => {
+                        return self.elementwise("surrogate", &[x, other], span);
+                    }
+                    _ => {}
+                }
                 let two = [self.expect_tensor(&x)?, self.expect_tensor(&other)?];
                 Ok(Val::tensor(self.apply("surrogate", &two, span)?, span))
             }
@@ -269,6 +281,9 @@ impl Elaborator<'_> {
     fn total(&mut self, args: Args, span: Span) -> Res<Val> {
         let [x] = self.positional("total", &args, span)?;
         let tensors = match &x.kind {
+            ValKind::Set(s) if s.is_empty() && self.sealed != Some("an optimizer") => {
+                return Err(errors::no_weights(self.blame(x.span), self.order.len()));
+            }
             ValKind::Set(s) => s.clone(),
             ValKind::Tensor(t) => vec![t.clone()],
             _ => return Err(errors::wrong_type(self.blame(x.span), "weights or a tensor", &x)),

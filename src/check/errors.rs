@@ -190,6 +190,12 @@ pub fn wrong_type(span: Span, expected: &str, found: &Val) -> Boxed {
     error("E0105", span, format!("expected {expected}, found {}", found.describe()), format!("expected {expected}"))
 }
 
+/// `l2(weights)` of a model whose weights all have one axis.
+pub fn no_weights(span: Span, all: usize) -> Boxed {
+    let text = format!("`weights` are those of two axes and more, and of this model's {all} none has two");
+    error("E0105", span, text, "nothing to add up: leave this term out".into())
+}
+
 pub fn wrong_type_words(span: Span, expected: &str, found: &str) -> Boxed {
     error("E0105", span, format!("expected {expected}, found {found}"), format!("expected {expected}"))
 }

@@ -51,7 +51,7 @@ impl Elaborator<'_> {
         let value = self.emit("gather", Attrs::default(), &[column, rows], field.span)?;
         let mut axes = vec![Axis { label: Some(Label::Batch), ..Axis::new(Self::BATCH) }];
         axes.extend(field.shape.iter().map(|e| Axis::new(*e)));
-        if field.ragged() {
+        if field.ragged() && axes.len() > 1 {
             let (name, ty) = (format!("{}.{}.length", data.name, field.name), Type::new(DType::I32, vec![Self::ROWS]));
             let column = self.input(&name, Role::Data, ty, field.span);
             axes[1].lengths.push(self.emit("gather", Attrs::default(), &[column, rows], field.span)?);

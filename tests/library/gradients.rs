@@ -185,3 +185,34 @@ fn every_gradient_of_the_library_is_its_slope() {
     assert!(wrong.is_empty(), "{wrong}");
     assert!(compared > 5 * 46, "{compared} examples have gradients");
 }
+
+#[test]
+fn a_probability_that_is_nearly_0_or_1_has_a_finite_gradient() {
+    let text = "data d = given { z: [1]; t: [1] }\nmodel m  z: [1], t: [1] -> [1] { OUT }\n\
+                train m on d { loss = sum(output); optimizer = adam(lr = 0.01); stop = 3 epochs }\n";
+    // Per body: the value and the gradient of its square by z.
+    let of = |body: &str, z: f64, t: f64| {
+        let (_, graph, _) = graph_of(&text.replace("OUT", body)).expect("it compiles");
+        let one = |x| ArrayD::from_elem(IxDyn(&[BATCH as usize, 1]), x);
+        let mut inputs = inputs_of(&graph, &mut 7);
+        inputs.insert("d.z".into(), one(z));
+        inputs.insert("d.t".into(), one(t));
+        let results = graph::eval(&graph, &inputs, &[BATCH; 2]).expect("it runs");
+        let place = graph.outputs.iter().position(|o| o.name == "grad d.z").expect("an output");
+        let value = (results[0].sum() / BATCH as f64).sqrt();
+        (value, results[place].as_slice().expect("row-major")[0] / (2.0 * value))
+    };
+    let near = |(a, b): (f64, f64), (c, d): (f64, f64)| {
+        assert!((a - c).abs() <= 1e-6 * c.abs() && (b - d).abs() <= 1e-6 * d.abs(), "({a}, {b}) is not ({c}, {d})");
+    };
+    let bce = "binary_cross_entropy(sigmoid(z), t)";
+    near(of(bce, -25.0, 1.0), (25.0, -1.0));
+    near(of(bce, 25.0, 0.0), (25.0, 1.0));
+    let far = of(bce, -300.0, 1.0);
+    assert!(far.0 == 100.0 && far.1.abs() < 1e-100, "{far:?}");
+    near(of("z -> sigmoid", -60.0, 0.0), ((-60f64).exp(), (-60f64).exp()));
+    near(of("z -> softplus", -60.0, 0.0), ((-60f64).exp(), (-60f64).exp()));
+    near(of("z -> softplus", 0.0, 0.0), (2f64.ln(), 0.5));
+    near(of("binary_cross_entropy_logits(z, t)", 0.0, 1.0), (2f64.ln(), -0.5));
+    near(of("binary_cross_entropy_logits(z, t)", 30.0, 0.0), (30.0, 1.0));
+}

@@ -263,3 +263,23 @@ fn a_misspelt_word_or_argument_is_named() {
     let kind = folder.open(&spec).unwrap_err();
     insta::assert_snapshot!([transform, parameter, nothing, kind].join("\n"));
 }
+
+#[test]
+fn numbers_are_centred_before_they_are_rounded() {
+    let mut spec = table();
+    let rows: String = (0..100).map(|i| format!("{},100000.{i:03},{}\n", 1_700_000_000 + i, i % 2)).collect();
+    let folder = Folder::new(&[("t.csv", format!("a,b,y\n{rows}").as_bytes())]);
+    spec.fields[0].transforms = vec![call("standardize", vec![])];
+    let data = folder.open(&spec).unwrap();
+    assert!(data.warnings.is_empty(), "{}", render(&data.warnings));
+    let deviation = ((100.0 * 100.0 - 1.0) / 12.0f64).sqrt();
+    for (i, &value) in numbers(&data.fields[0].storage).iter().enumerate() {
+        let expected = ((i / 2) as f64 - 49.5) / deviation;
+        assert!((f64::from(value) - expected).abs() < 1e-6, "{i}: {value} is not {expected}");
+    }
+    spec.fields[0].transforms = vec![call("scale", vec![(None, Literal::Range(0.0, 99.0))])];
+    let data = folder.open(&spec).unwrap();
+    for (i, &value) in numbers(&data.fields[0].storage).iter().enumerate() {
+        assert!((value - (i / 2) as f32).abs() < 1e-4, "{i}: {value}");
+    }
+}

@@ -205,3 +205,22 @@ fn what_does_not_fit_a_sequence_is_said() {
         read("lines(\"n.txt\") { x: token(V)[3] = words -> pad(3) }"),
     ]));
 }
+
+#[test]
+fn an_empty_text_is_a_row_without_a_token() {
+    let item = |missing: &str, splitter: &str| {
+        format!(
+            "data d = csv(\"t.csv\"{missing}) {{ w: token(V)[2] = column(\"w\"){splitter}; y: class(2) = column(\"y\") }}\n"
+        )
+    };
+    let file: [(&str, &[u8]); 1] = [("t.csv", b"w,y\nthe cat,0\n,1\na dog,0\n")];
+    for splitter in [" -> words -> pad(2)", " -> chars -> pad(2)"] {
+        let read = reading(&file, &item("", splitter));
+        assert!(read.contains("3 rows") && !read.contains("error"), "{read}");
+        let read = reading(&file, &item(", missing = drop", splitter));
+        assert!(read.contains("2 rows") && !read.contains("error"), "{read}");
+    }
+    // A text that is one token has none here, and no mean.
+    let whole = reading(&file, &item("", "").replace("[2]", ""));
+    assert!(whole.contains("E0404") && whole.contains("drop") && !whole.contains("mean"), "{whole}");
+}

@@ -73,7 +73,7 @@ impl<'a> Build<'a> {
         let (storage, classes) = match raw.cells {
             Cells::Numbers(values) => (Storage::F32(values), vec![]),
             Cells::Ids(ids) => (Storage::I32(ids), known.map_or(vec![], |v| v.tokens.clone())),
-            Cells::Texts(_) => panic!("transforms leave numbers"),
+            Cells::Texts(_) | Cells::Wide(_) => panic!("transforms leave numbers"),
         };
         if let Some(known) = known {
             bind_count(field, known.tokens.len(), &mut self.symbols)?;

@@ -166,9 +166,16 @@ fn cells(
     let mut dims = array.dims[1..].to_vec();
     let cells = match field.kind {
         Kind::Real => {
-            let mut numbers = room(array.values.len()).map_err(|wrong| wrong.of(shown, span))?;
-            numbers.extend(array.values.iter().map(|&v| v as f32));
-            Cells::Numbers(numbers)
+            let mut cells = Cells::of_numbers(&field.transforms);
+            match &mut cells {
+                Cells::Wide(numbers) => *numbers = array.values,
+                _ => {
+                    let mut numbers = room(array.values.len()).map_err(|wrong| wrong.of(shown, span))?;
+                    numbers.extend(array.values.iter().map(|&v| v as f32));
+                    cells = Cells::Numbers(numbers);
+                }
+            }
+            cells
         }
         _ if width == 1 => {
             let mut coder = Coder::default();

@@ -4,6 +4,7 @@
 //! code mark a missing value, and nothing else is not finite.
 
 use crate::base::{Diagnostic, Span};
+use crate::check::spec::Call;
 use std::collections::HashMap;
 
 pub type Errors = Vec<Diagnostic>;
@@ -108,9 +109,21 @@ impl Coder {
 pub enum Cells {
     /// Row-major, `[rows, width]`.
     Numbers(Vec<f32>),
+    /// The same as the file has them, for a transform that subtracts before anything is rounded.
+    Wide(Vec<f64>),
     Texts(Vec<Coded>),
     /// Class numbers or places in a vocabulary, `[rows, width]`.
     Ids(Vec<i32>),
+}
+
+impl Cells {
+    /// Where numbers that go through `transforms` are collected: all digits only for those that need them.
+    pub fn of_numbers(transforms: &[Call]) -> Cells {
+        match transforms.iter().any(|t| matches!(t.name.as_str(), "standardize" | "scale")) {
+            true => Cells::Wide(Vec::new()),
+            false => Cells::Numbers(Vec::new()),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -156,6 +169,7 @@ impl RawField {
     fn steps(&self) -> usize {
         match &self.cells {
             Cells::Numbers(values) => values.len() / self.width().max(1),
+            Cells::Wide(values) => values.len() / self.width().max(1),
             Cells::Ids(ids) => ids.len() / self.width().max(1),
             Cells::Texts(columns) => columns.first().map_or(0, |c| c.codes.len()),
         }
@@ -188,11 +202,8 @@ impl Raw {
         let mut keep = vec![true; self.rows];
         for field in self.fields.iter().filter(|f| f.missing == Missing::Drop) {
             match &field.cells {
-                Cells::Numbers(values) => {
-                    for (row, kept) in values.chunks_exact(field.width().max(1)).zip(&mut keep) {
-                        *kept &= row.iter().all(|v| !v.is_nan());
-                    }
-                }
+                Cells::Numbers(values) => mark(values, field.width(), |v| !v.is_nan(), &mut keep),
+                Cells::Wide(values) => mark(values, field.width(), |v| !v.is_nan(), &mut keep),
                 Cells::Ids(_) => {}
                 Cells::Texts(columns) => {
                     for column in columns {
@@ -209,10 +220,8 @@ impl Raw {
             let width = field.width().max(1);
             match &mut field.cells {
                 Cells::Ids(_) => panic!("readers deliver numbers and texts"),
-                Cells::Numbers(values) => {
-                    let rows = values.chunks_exact(width).zip(&keep).filter(|(_, kept)| **kept);
-                    *values = rows.flat_map(|(row, _)| row.iter().copied()).collect();
-                }
+                Cells::Numbers(values) => *values = kept(values, width, &keep),
+                Cells::Wide(values) => *values = kept(values, width, &keep),
                 Cells::Texts(columns) => {
                     for column in columns {
                         let mut kept = keep.iter();
@@ -223,4 +232,15 @@ impl Raw {
         }
         self.rows = keep.iter().filter(|&&kept| kept).count();
     }
+}
+
+/// Takes the mark from each row that has a value which is not `present`.
+fn mark<T>(values: &[T], width: usize, present: fn(&T) -> bool, keep: &mut [bool]) {
+    values.chunks_exact(width.max(1)).zip(keep).for_each(|(row, kept)| *kept &= row.iter().all(present));
+}
+
+/// The rows that are marked.
+fn kept<T: Copy>(values: &[T], width: usize, keep: &[bool]) -> Vec<T> {
+    let rows = values.chunks_exact(width).zip(keep).filter(|(_, kept)| **kept);
+    rows.flat_map(|(row, _)| row.iter().copied()).collect()
 }

@@ -201,8 +201,10 @@ struct Builder {
     field: RawField,
     /// Per text column the code of each label.
     known: Vec<BTreeMap<String, u32>>,
-    /// Texts to be split into tokens: no two need be alike, and `NA` is a word.
+    /// Texts of tokens: no two need be alike, and `NA` is a word.
     token: bool,
+    /// Texts to be split: an empty one is a row without a token.
+    split: bool,
     span: Span,
 }
 
@@ -234,7 +236,7 @@ impl Builder {
         }
         let cells = match texts {
             true => Cells::Texts(vec![Coded::default(); columns.len()]),
-            false => Cells::Numbers(Vec::new()),
+            false => Cells::of_numbers(&spec.transforms),
         };
         let name = |&i: &usize| match shape.header {
             true => shape.first[i].trim().to_string(),
@@ -244,19 +246,31 @@ impl Builder {
         let field = RawField { cells, dims: vec![columns.len() as u64], names, range: None, missing, ends: None };
         let known = vec![BTreeMap::new(); columns.len()];
         let token = matches!(spec.kind, Kind::Token(_));
-        Ok(Builder { columns, field, known, token, span: call.span })
+        let split = token && super::tokens::is_splitter_first(spec);
+        Ok(Builder { columns, field, known, token, split, span: call.span })
     }
 
     fn add(&mut self, record: &Record, reader: &Reader, shape: &Shape<'_>, errors: &mut Errors) {
         for (i, &column) in self.columns.iter().enumerate() {
             let written = record.field(column).trim();
-            let absent = if self.token { written.is_empty() } else { is_absent(written) };
+            let absent = match (self.split, self.token) {
+                (true, _) => written.is_empty() && self.field.missing == Missing::Drop,
+                (_, true) => written.is_empty(),
+                _ => is_absent(written),
+            };
             if absent && self.field.missing == Missing::Error {
                 errors.push(self.wrong(i, written, record, reader, shape, "is missing"));
             }
             match &mut self.field.cells {
                 Cells::Numbers(values) => {
-                    let value = if absent { Some(f32::NAN) } else { number(written) };
+                    let value = if absent { Some(f64::NAN) } else { number(written) };
+                    values.push(value.unwrap_or(0.0) as f32);
+                    if value.is_none() {
+                        errors.push(self.wrong(i, written, record, reader, shape, "is not a number"));
+                    }
+                }
+                Cells::Wide(values) => {
+                    let value = if absent { Some(f64::NAN) } else { number(written) };
                     values.push(value.unwrap_or(0.0));
                     if value.is_none() {
                         errors.push(self.wrong(i, written, record, reader, shape, "is not a number"));
@@ -292,7 +306,9 @@ impl Builder {
             true => format!("{place}: \"{name}\" is missing: the field is empty"),
             false => format!("{place}: `{shown}` in \"{name}\" {what}"),
         };
-        let note = if is_absent(written) {
+        let note = if is_absent(written) && matches!(self.field.cells, Cells::Texts(_)) {
+            "`missing = drop` leaves such rows out".to_string()
+        } else if is_absent(written) {
             "`missing = drop` leaves such rows out; `missing = mean` takes the column's mean".to_string()
         } else if written.parse::<f64>().is_ok() {
             "a value must be finite and fit a 32-bit number".to_string()
@@ -320,10 +336,10 @@ fn code_of(known: &mut BTreeMap<String, u32>, column: &mut Coded, written: &str,
     code
 }
 
-/// A finite f32, or none.
-fn number(written: &str) -> Option<f32> {
+/// A number that fits an f32, or none.
+fn number(written: &str) -> Option<f64> {
     let value: f64 = written.parse().ok()?;
-    Some(value as f32).filter(|v| v.is_finite())
+    Some(value).filter(|v| (*v as f32).is_finite())
 }
 
 /// The usual ways to write that a value is missing.

@@ -199,7 +199,8 @@ pub fn number(
     Ok(vocabularies)
 }
 
-fn is_splitter_first(field: &FieldSpec) -> bool {
+/// True where the field's texts are split into tokens.
+pub fn is_splitter_first(field: &FieldSpec) -> bool {
     field.transforms.first().is_some_and(is_splitter)
 }
 

@@ -67,8 +67,14 @@ impl<'a> Work<'a> {
                 "chars" | "words" => {} // The texts became numbers together with all that share their vocabulary.
                 "window" => self.window(call)?,
                 "pad" => self.lengths = Some(windows::pad(&mut self.raw, &args, call, self.known, self.train)?),
-                "standardize" => self.standardize(),
-                "scale" => self.scale(&args, call.span)?,
+                "standardize" => {
+                    self.category();
+                    self.standardize();
+                }
+                "scale" => {
+                    self.category();
+                    self.scale(&args, call.span)?;
+                }
                 "category" => self.category(),
                 "one_hot" => self.one_hot(),
                 name => panic!("the transform `{name}` of the vocabulary is carried out nowhere"),
@@ -110,12 +116,28 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    fn numbers(&mut self) -> &mut Vec<f32> {
-        if let Cells::Texts(_) = self.raw.cells {
-            self.category();
-        }
+    /// The numbers of a step, column by column.
+    fn numbers(&self, step: usize) -> impl Iterator<Item = f64> {
+        let width = self.raw.width();
+        let cells = &self.raw.cells;
+        (step * width..(step + 1) * width).map(move |at| match cells {
+            Cells::Numbers(values) => f64::from(values[at]),
+            Cells::Wide(values) => values[at],
+            Cells::Texts(_) | Cells::Ids(_) => unreachable!("`category` leaves numbers, and tokens were refused"),
+        })
+    }
+
+    /// Replaces every number by what `change` makes of its column and it. They are rounded afterwards, not before.
+    fn change(&mut self, change: impl Fn(usize, f64) -> f64) {
+        let width = self.raw.width().max(1);
         match &mut self.raw.cells {
-            Cells::Numbers(values) => values,
+            Cells::Numbers(values) => {
+                values.iter_mut().enumerate().for_each(|(i, v)| *v = change(i % width, f64::from(*v)) as f32);
+            }
+            Cells::Wide(values) => {
+                let changed = values.iter().enumerate().map(|(i, &v)| change(i % width, v) as f32);
+                self.raw.cells = Cells::Numbers(changed.collect());
+            }
             Cells::Texts(_) | Cells::Ids(_) => unreachable!("`category` leaves numbers, and tokens were refused"),
         }
     }
@@ -126,63 +148,65 @@ impl<'a> Work<'a> {
     }
 
     /// Per column, the mean of the present training values; none where all are missing.
-    fn means(&mut self) -> Vec<Option<f64>> {
+    fn means(&self) -> Vec<Option<f64>> {
         let (width, train) = (self.raw.width(), self.train_steps());
-        let values = self.numbers();
         let (mut sums, mut counts) = (vec![0f64; width], vec![0u64; width]);
         for step in train {
-            for (i, &value) in values[step * width..][..width].iter().enumerate() {
-                if !value.is_nan() {
-                    sums[i] += f64::from(value);
-                    counts[i] += 1;
-                }
+            for (i, value) in self.numbers(step).enumerate().filter(|(_, v)| !v.is_nan()) {
+                sums[i] += value;
+                counts[i] += 1;
             }
         }
         sums.iter().zip(&counts).map(|(sum, &n)| (n > 0).then(|| sum / n as f64)).collect()
     }
 
     fn fill_missing(&mut self) -> Result<(), Box<Diagnostic>> {
-        if self.raw.missing != Missing::Mean || !matches!(self.raw.cells, Cells::Numbers(_)) {
+        if self.raw.missing != Missing::Mean || !matches!(self.raw.cells, Cells::Numbers(_) | Cells::Wide(_)) {
             return Ok(());
         }
-        let means = self.means();
+        let (means, width) = (self.means(), self.raw.width().max(1));
         if let Some(column) = means.iter().position(Option::is_none) {
             let name = self.raw.column_name(column);
             let text = format!("{}: \"{name}\" has no value in the training part, so it has no mean", self.shown);
             let error = Diagnostic::error("E0404", self.field().span, text, "leave this column out");
             return Err(Box::new(error.note("`missing = mean` takes the mean of the training rows that have a value")));
         }
-        let means: Vec<f32> = means.into_iter().flatten().map(|m| m as f32).collect();
-        for row in self.numbers().chunks_exact_mut(means.len().max(1)) {
-            row.iter_mut().zip(&means).filter(|(v, _)| v.is_nan()).for_each(|(v, m)| *v = *m);
+        let means: Vec<f64> = means.into_iter().flatten().collect();
+        match &mut self.raw.cells {
+            Cells::Wide(values) => {
+                let absent = values.iter_mut().enumerate().filter(|(_, v)| v.is_nan());
+                absent.for_each(|(i, v)| *v = means[i % width]);
+            }
+            _ => self.change(|i, v| if v.is_nan() { means[i] } else { v }),
         }
-        self.fitted.push(Fitted::Mean(means));
+        self.fitted.push(Fitted::Mean(means.iter().map(|&m| m as f32).collect()));
         Ok(())
     }
 
     /// The population's standard deviation (divisor n), as usual for this transform.
     fn standardize(&mut self) {
         let (width, train) = (self.raw.width(), self.train_steps());
-        let mean: Vec<f64> = self.means().into_iter().map(|m| m.unwrap_or(0.0)).collect();
+        let mut mean: Vec<f64> = self.means().into_iter().map(|m| m.unwrap_or(0.0)).collect();
+        let mut constants = Vec::new();
         let (mut squares, mut counts) = (vec![0f64; width], vec![0u64; width]);
-        let values = self.numbers();
         for step in train {
-            for (i, &value) in values[step * width..][..width].iter().enumerate().filter(|(_, v)| !v.is_nan()) {
-                let off = f64::from(value) - mean[i];
+            for (i, value) in self.numbers(step).enumerate().filter(|(_, v)| !v.is_nan()) {
+                let off = value - mean[i];
                 squares[i] += off * off;
                 counts[i] += 1;
             }
         }
         let deviations = squares.iter().zip(&counts).map(|(s, &n)| (s / n.max(1) as f64).sqrt());
         let mut deviation: Vec<f64> = deviations.collect();
-        let constant = |i: &usize| deviation[*i] <= 1e-7 * mean[*i].abs();
-        let constants: Vec<usize> = (0..width).filter(constant).collect();
-        constants.iter().for_each(|&i| deviation[i] = 1.0);
-        for row in self.numbers().chunks_exact_mut(width.max(1)) {
-            for (i, value) in row.iter_mut().enumerate() {
-                *value = ((f64::from(*value) - mean[i]) / deviation[i]) as f32;
+        // What all training rows share is a constant, however its mean was rounded.
+        for (i, (low, high)) in self.extremes().into_iter().enumerate().filter(|(_, (low, high))| low >= high) {
+            deviation[i] = 1.0;
+            constants.push(i);
+            if low == high {
+                mean[i] = low;
             }
         }
+        self.change(|i, value| (value - mean[i]) / deviation[i]);
         self.warn_constant(&constants, "its standard deviation is taken as 1");
         let small = |values: Vec<f64>| values.into_iter().map(|v| v as f32).collect();
         self.fitted.push(Fitted::Standardize { mean: small(mean), deviation: small(deviation) });
@@ -205,12 +229,11 @@ impl<'a> Work<'a> {
             None => self.extremes(),
         };
         let constants: Vec<usize> = (0..width).filter(|&i| from[i].0 == from[i].1).collect();
-        for row in self.numbers().chunks_exact_mut(width.max(1)) {
-            for (value, &(low, high)) in row.iter_mut().zip(&from) {
-                let size = if high == low { 1.0 } else { high - low };
-                *value = (to.0 + (f64::from(*value) - low) / size * (to.1 - to.0)) as f32;
-            }
-        }
+        self.change(|i, value| {
+            let (low, high) = from[i];
+            let size = if high == low { 1.0 } else { high - low };
+            to.0 + (value - low) / size * (to.1 - to.0)
+        });
         self.warn_constant(&constants, &format!("it becomes {}", to.0));
         self.raw.range = Some((to.0 as f32, to.1 as f32)).filter(|_| known.is_some());
         let from = from.into_iter().map(|(a, b)| (a as f32, b as f32)).collect();
@@ -219,18 +242,18 @@ impl<'a> Work<'a> {
     }
 
     /// Per column, the least and greatest training value.
-    fn extremes(&mut self) -> Vec<(f64, f64)> {
+    fn extremes(&self) -> Vec<(f64, f64)> {
         let (width, train) = (self.raw.width(), self.train_steps());
-        let values = self.numbers();
         let mut ranges = vec![(f64::INFINITY, f64::NEG_INFINITY); width];
         for step in train {
-            for (range, &value) in ranges.iter_mut().zip(&values[step * width..][..width]) {
-                *range = (range.0.min(f64::from(value)), range.1.max(f64::from(value)));
+            for (range, value) in ranges.iter_mut().zip(self.numbers(step)) {
+                *range = (range.0.min(value), range.1.max(value));
             }
         }
         ranges
     }
 
+    /// Texts become the places of their labels; numbers stay.
     fn category(&mut self) {
         let Cells::Texts(columns) = &self.raw.cells else { return };
         let width = columns.len();

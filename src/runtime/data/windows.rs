@@ -104,10 +104,14 @@ pub fn place(
 /// True where no field that drops missing values misses one in the window that begins at `start`.
 fn whole(raw: &Raw, fields: &[Window], start: usize) -> bool {
     raw.fields.iter().zip(fields).filter(|(f, _)| f.missing == Missing::Drop).all(|(field, window)| {
-        let Cells::Numbers(values) = &field.cells else { return true };
         let width = field.width().max(1);
         let from = (start + window.offset) * width;
-        values[from..from + window.size * width].iter().all(|v| !v.is_nan())
+        let mut places = from..from + window.size * width;
+        match &field.cells {
+            Cells::Numbers(values) => places.all(|i| !values[i].is_nan()),
+            Cells::Wide(values) => places.all(|i| !values[i].is_nan()),
+            Cells::Texts(_) | Cells::Ids(_) => true,
+        }
     })
 }
 
@@ -120,6 +124,7 @@ impl Windows {
         let count = self.starts.len().saturating_mul(window.size).saturating_mul(width);
         match &mut raw.cells {
             Cells::Numbers(values) => *values = gather(values, &self.starts, span_of, count, span)?,
+            Cells::Wide(values) => *values = gather(values, &self.starts, span_of, count, span)?,
             Cells::Ids(ids) => *ids = gather(ids, &self.starts, span_of, count, span)?,
             Cells::Texts(_) => {
                 let text = "a window is cut from numbers, classes or tokens, and these are texts";
@@ -140,7 +145,7 @@ fn gather<T: Copy>(
 ) -> Result<Vec<T>, Box<Diagnostic>> {
     let mut out = Vec::new();
     if out.try_reserve_exact(count).is_err() {
-        let bytes = count.saturating_mul(4);
+        let bytes = count.saturating_mul(size_of::<T>());
         let text = format!("{} windows need {bytes} bytes of memory, more than there is", starts.len());
         return Err(Box::new(Diagnostic::error("E0803", span, text, "a larger `stride` makes fewer")));
     }
@@ -176,6 +181,11 @@ pub fn pad(
     let layout = Layout { ends: &ends, size, width, last: args.text("keep") == Some("last") };
     let lengths = match &mut raw.cells {
         Cells::Numbers(values) => {
+            let (rows, lengths) = layout.lay(values, 0.0, [None, None], call.span)?;
+            *values = rows;
+            lengths
+        }
+        Cells::Wide(values) => {
             let (rows, lengths) = layout.lay(values, 0.0, [None, None], call.span)?;
             *values = rows;
             lengths
