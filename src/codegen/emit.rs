@@ -87,6 +87,8 @@ pub struct Emitter<'a, 'f> {
     pub sites: Vec<Site>,
     pub load_sites: BTreeMap<Val, usize>,
     pub store_sites: BTreeMap<*const Stmt, usize>,
+    /// The loops of which this thread has a part.
+    pub parts: Vec<super::share::Part<'a>>,
 }
 
 /// Memory of ours never traps; it may lie at any multiple of 4.

@@ -5,7 +5,7 @@
 
 use super::analysis::{Coefficient, Facts};
 use super::emit::{Counter, Emitter, Entry, memory, number_sites};
-use super::nest::{Num, Span, step};
+use super::share::{share, shared_loop};
 use crate::base::Extent;
 use crate::loops::ir::*;
 use crate::ops::ScalarOp;
@@ -37,15 +37,6 @@ pub fn table(kernel: &Kernel) -> Vec<BufferId> {
         }
     });
     buffers
-}
-
-/// The loop that threads share, if the kernel is one independent loop and what is computed for it.
-pub fn shared_loop(kernel: &Kernel) -> Option<&Loop> {
-    let mut loops = kernel.body.iter().filter(|s| !matches!(s, Stmt::Let(_)));
-    match (loops.next(), loops.next()) {
-        (Some(Stmt::Loop(inner)), None) if !matches!(inner.kind, LoopKind::Serial | LoopKind::Lanes) => Some(inner),
-        _ => None,
-    }
 }
 
 /// The work of a kernel in simple operations on one element.
@@ -132,26 +123,17 @@ pub fn write(
         sites,
         load_sites,
         store_sites,
+        parts: Vec::new(),
     };
     for step in &kernel.steps {
         let value = emitter.b.ins().load(types::I64, memory(), params[3], 8 * step.repeat as i32);
         emitter.vars[step.var.0 as usize] = Some(Counter { value, fixed: None, shift: 0, offsets: vec![] });
     }
     emitter.depend(&kernel.body);
-    match shared_loop(kernel) {
-        None => emitter.block(&kernel.body),
-        Some(shared) => {
-            for stmt in &kernel.body {
-                match stmt {
-                    Stmt::Loop(_) => {
-                        let span = part(&mut emitter, shared, params[1], params[2]);
-                        emitter.repeat_span(shared, span);
-                    }
-                    other => emitter.block(std::slice::from_ref(other)),
-                }
-            }
-        }
+    if let Some(shared) = shared_loop(kernel) {
+        share(&mut emitter, shared, params[1], params[2]);
     }
+    emitter.block(&kernel.body);
     emitter.b.ins().return_(&[]);
 }
 
@@ -159,23 +141,6 @@ pub fn write(
 fn place(buffers: &[BufferId], buffer: usize) -> i32 {
     let found = buffers.iter().position(|b| b.0 as usize == buffer);
     8 * (1 + found.unwrap_or_else(|| panic!("invariant broken: a kernel's table has all its buffers"))) as i32
-}
-
-/// The iterations of part `part` of `parts`.
-fn part(emitter: &mut Emitter<'_, '_>, shared: &Loop, part: Value, parts: Value) -> Span {
-    let granule = step(shared, emitter.native);
-    let extent = emitter.extent(shared.extent);
-    let b = &mut *emitter.b;
-    let step = b.ins().imul_imm_s(parts, granule);
-    let up = b.ins().iadd(extent, step);
-    let up = b.ins().iadd_imm_s(up, -1);
-    let granules = b.ins().udiv(up, step);
-    let chunk = b.ins().imul_imm_s(granules, granule);
-    let low = b.ins().imul(part, chunk);
-    let low = b.ins().umin(low, extent);
-    let high = b.ins().iadd(low, chunk);
-    let high = b.ins().umin(high, extent);
-    Span { low: Num::Dyn(low), high: Num::Dyn(high), total: shared.extent.fixed().map(|n| n as i64) }
 }
 
 /// Σ k · symbols

@@ -19,6 +19,7 @@ mod module;
 mod nest;
 mod pseudo;
 mod reduce;
+mod share;
 mod step;
 mod straight;
 mod transpose;

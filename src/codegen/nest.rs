@@ -69,14 +69,15 @@ const UNROLLED: usize = 48;
 
 impl<'a> Emitter<'a, '_> {
     pub fn repeat(&mut self, inner: &'a Loop) {
-        let span = match inner.extent.fixed() {
-            Some(n) => Span { low: Num::Fixed(0), high: Num::Fixed(n as i64), total: Some(n as i64) },
-            None => Span { low: Num::Fixed(0), high: Num::Dyn(self.extent(inner.extent)), total: None },
+        let span = match (self.part_of(inner), inner.extent.fixed()) {
+            (Some(part), _) => part,
+            (None, Some(n)) => Span { low: Num::Fixed(0), high: Num::Fixed(n as i64), total: Some(n as i64) },
+            (None, None) => Span { low: Num::Fixed(0), high: Num::Dyn(self.extent(inner.extent)), total: None },
         };
         self.repeat_span(inner, span);
     }
 
-    pub fn repeat_span(&mut self, inner: &'a Loop, span: Span) {
+    fn repeat_span(&mut self, inner: &'a Loop, span: Span) {
         let saved = self.sites.clone();
         let sites = self.sites_in(&inner.body);
         self.prepare(&sites);

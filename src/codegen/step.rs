@@ -6,6 +6,7 @@
 
 use super::emit::memory;
 use super::kernel::{self, BARRIER, BUFFERS, MARK, MEETING, SYMBOLS, THREAD, THREADS, WATCH, constant_memory};
+use super::share::shared_loop;
 use super::unit::Unit;
 use crate::base::{Diagnostic, Extent};
 use crate::loops::ir::Program;
@@ -204,7 +205,7 @@ impl<'a> Writer<'a> {
 
     fn kernel(&mut self, b: &mut FunctionBuilder<'_>, number: usize) {
         let kernel = &self.step.program.kernels[number];
-        let shared = match kernel::shared_loop(kernel) {
+        let shared = match shared_loop(kernel) {
             Some(_) => {
                 let work = kernel::evaluate(b, &kernel::work(kernel), &self.symbols);
                 let enough = b.ins().icmp_imm_s(IntCC::SignedGreaterThan, work, self.step.shared_work);

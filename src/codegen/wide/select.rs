@@ -302,9 +302,11 @@ impl<'f> Selector<'f> {
                 let operands = Operands::over(to, 1).read(self.reg(a));
                 return self.push(Op::Shift { op, wide, by: by as u8 }, operands);
             }
-            Opcode::Umin => {
+            Opcode::Umin | Opcode::Umax => {
                 let (x, y) = (self.reg(a), self.reg(b));
-                let condition = Condition::Compare { code: code(IntCC::UnsignedLessThan), wide, number: None };
+                let least = opcode == Opcode::Umin;
+                let first = if least { IntCC::UnsignedLessThan } else { IntCC::UnsignedGreaterThan };
+                let condition = Condition::Compare { code: code(first), wide, number: None };
                 let operands = Operands::over(to, 4).read(x).read(y).read(x).read(y);
                 return self.push(Op::Choose(condition), operands);
             }
