@@ -8,7 +8,7 @@
 
 use super::emit::{Emitter, Mask, Slot};
 use crate::loops::ir::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Fewer copies than this fit into the registers side by side, and their chains of instructions overlap.
 const COPIES: usize = 8;
@@ -16,27 +16,18 @@ const COPIES: usize = 8;
 impl<'a> Emitter<'a, '_> {
     /// Writes the statements of a block; what it defines stays known until [`Emitter::forget`].
     pub fn block(&mut self, body: &'a [Stmt]) {
-        let mut rest = body;
-        while let Some(first) = rest.first() {
-            let straight = rest.iter().take_while(|s| !matches!(s, Stmt::Loop(_))).count();
-            if straight > 1 && self.apart(&rest[..straight]) {
-                self.one_by_one(&rest[..straight]);
-            } else {
-                rest[..straight].iter().for_each(|stmt| self.statement(stmt));
+        for part in body.chunk_by(|a, b| !matches!(a, Stmt::Loop(_)) && !matches!(b, Stmt::Loop(_))) {
+            if part.len() > 1 && self.apart(part) {
+                self.one_by_one(part);
+                continue;
             }
-            rest = &rest[straight..];
-            if let (0, Stmt::Loop(inner)) = (straight, first) {
-                self.repeat(inner);
-                rest = &rest[1..];
+            for stmt in part {
+                match stmt {
+                    Stmt::Let(val) => self.inst(*val),
+                    Stmt::Store { value, .. } => self.store(self.store_site(stmt), *value),
+                    Stmt::Loop(inner) => self.repeat(inner),
+                }
             }
-        }
-    }
-
-    fn statement(&mut self, stmt: &'a Stmt) {
-        match stmt {
-            Stmt::Let(val) => self.inst(*val),
-            Stmt::Store { value, .. } => self.store(self.store_site(stmt), *value),
-            Stmt::Loop(inner) => self.repeat(inner),
         }
     }
 
@@ -52,22 +43,24 @@ impl<'a> Emitter<'a, '_> {
     /// Whether the copies of these statements may be written one after the other, and there are many.
     fn apart(&self, run: &[Stmt]) -> bool {
         let copies: usize = self.dims.iter().map(|d| d.count).product();
-        let (mut stored, mut loaded, mut whole) = (BTreeSet::new(), BTreeSet::new(), true);
+        let (mut stored, mut loaded, mut whole) = (BTreeMap::new(), Vec::new(), true);
         for stmt in run {
             match stmt {
                 Stmt::Let(val) => {
-                    if let Inst::Load { buffer, .. } = &self.kernel.insts[val.0 as usize] {
-                        loaded.insert(*buffer);
+                    if let Inst::Load { buffer, at, .. } = &self.kernel.insts[val.0 as usize] {
+                        loaded.push((buffer, at));
                     }
                 }
-                Stmt::Store { buffer, value, .. } => {
+                Stmt::Store { buffer, at, value } => {
                     whole &= self.store_mask(self.store_site(stmt), *value) == self.all();
-                    stored.insert(*buffer);
+                    whole &= stored.insert(buffer, at).is_none_or(|before| before == at);
                 }
                 Stmt::Loop(_) => {}
             }
         }
-        copies >= COPIES && self.vector_bit() != 0 && whole && stored.is_disjoint(&loaded)
+        // In place, a copy reads what it writes itself, and nothing that another one writes.
+        let own = loaded.iter().all(|(buffer, at)| stored.get(buffer).is_none_or(|written| written == at));
+        copies >= COPIES && self.vector_bit() != 0 && whole && own
     }
 
     fn one_by_one(&mut self, run: &'a [Stmt]) {

@@ -4,6 +4,7 @@
 //! from the order of its text alone.
 
 use super::ir::*;
+use std::collections::BTreeSet;
 
 impl Affine {
     /// With each variable and value replaced.
@@ -77,6 +78,69 @@ fn for_each_store(body: &mut [Stmt], change: &mut dyn FnMut(&mut Vec<Affine>, &m
     }
 }
 
+/// Moves what a loop does not need behind it, so that no register holds it while the loop runs.
+pub fn sink(kernel: &mut Kernel) {
+    let mut body = std::mem::take(&mut kernel.body);
+    sink_in(&mut body, &kernel.insts);
+    kernel.body = body;
+}
+
+fn sink_in(body: &mut Vec<Stmt>, insts: &[Inst]) {
+    for stmt in body.iter_mut() {
+        if let Stmt::Loop(inner) = stmt {
+            sink_in(&mut inner.body, insts);
+        }
+    }
+    let mut loops = body.iter().enumerate().filter(|(_, s)| matches!(s, Stmt::Loop(_)));
+    // Nothing is stored before or in a loop that carries sums: what is loaded behind it is the same.
+    let Some((at, Stmt::Loop(sum))) = loops.next().filter(|_| loops.next().is_none()) else { return };
+    if sum.carries.is_empty() || stores(&body[..=at]) {
+        return;
+    }
+    let mut needed = BTreeSet::new();
+    needs(&body[at..=at], insts, &mut needed);
+    let mut late = vec![];
+    for number in (0..at).rev() {
+        let Stmt::Let(val) = body[number] else { continue };
+        if needed.contains(&val) {
+            needed.extend(values_read(&insts[val.0 as usize]));
+        } else {
+            late.push(body.remove(number));
+        }
+    }
+    let behind = at + 1 - late.len();
+    body.splice(behind..behind, late.into_iter().rev());
+}
+
+fn stores(body: &[Stmt]) -> bool {
+    body.iter().any(|s| match s {
+        Stmt::Let(_) => false,
+        Stmt::Store { .. } => true,
+        Stmt::Loop(inner) => stores(&inner.body),
+    })
+}
+
+/// The values that statements without stores read.
+fn needs(body: &[Stmt], insts: &[Inst], needed: &mut BTreeSet<Val>) {
+    for stmt in body {
+        match stmt {
+            Stmt::Let(val) => needed.extend(values_read(&insts[val.0 as usize])),
+            Stmt::Store { .. } => {}
+            Stmt::Loop(inner) => {
+                needed.extend(inner.carries.iter().flat_map(|c| [c.init, c.next]));
+                needs(&inner.body, insts, needed);
+            }
+        }
+    }
+}
+
+fn values_read(inst: &Inst) -> impl Iterator<Item = Val> {
+    inst.reads().into_iter().filter_map(|t| match t {
+        Term::Val(val) => Some(val),
+        Term::Var(_) => None,
+    })
+}
+
 /// Drops what no store needs and numbers values and variables in the order in which they appear.
 pub fn tidy(kernel: &mut Kernel) {
     let live = live_values(kernel);
@@ -146,10 +210,7 @@ fn live_values(kernel: &Kernel) -> Vec<bool> {
             continue;
         }
         stack.extend(&carried[v]);
-        stack.extend(kernel.insts[v].reads().into_iter().filter_map(|t| match t {
-            Term::Val(val) => Some(val),
-            Term::Var(_) => None,
-        }));
+        stack.extend(values_read(&kernel.insts[v]));
     }
     live
 }

@@ -7,12 +7,13 @@ use super::block::block;
 use super::contraction::{Contraction, find};
 use super::ir::*;
 use super::nest::{Axis, Nest, stride};
-use super::rewrite::{substitute, tidy};
+use super::pack::{Cut, Packed};
+use super::rewrite::{sink, substitute, tidy};
 use super::split::split;
 use super::{pack, plan};
 use crate::base::Extent;
 use crate::passes::footprint::nominal;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Lanes of an elementwise loop: two 256-bit registers.
 const WIDE: u8 = 16;
@@ -23,29 +24,30 @@ const PANELS: [u64; 3] = [32, 16, 8];
 const ROWS: u64 = 8;
 /// From this many columns on, a contraction runs panel by panel.
 const PANELS_FROM: u64 = 64;
-/// A columns' operand of this many elements stays in the second-level cache, beside what is computed with it: all its panels
-/// pass for each step of the outer loops. A larger one passes once, panel by panel, and the rest passes for each panel.
+/// So many elements stay in the second-level cache, beside what is computed with them.
 const NEAR: f64 = 131_072.0;
+/// A batch that is still usual. A block that is too small costs little, one that leaves the cache much.
+const LARGE: f64 = 256.0;
 /// A longer row is worth sharing out between threads.
 const LONG: u64 = 8192;
 
 pub fn schedule(program: &mut Program) {
     program.kernels.iter_mut().for_each(split);
     block(program);
-    let mut packed = pack::Packed::default();
     let kernels = std::mem::take(&mut program.kernels);
-    let written: Vec<BTreeSet<BufferId>> = kernels.iter().map(writes).collect();
+    let mut packed = Packed::new(&kernels);
     // Each kernel with its place among the old ones: the old one that it stands before, and in how many repeats.
     let mut placed: Vec<(usize, usize, Kernel)> = vec![];
     for (number, mut kernel) in kernels.into_iter().enumerate() {
         let around = program.around(number);
         for &repeat in &around {
-            let range = program.repeats[repeat].kernels.clone();
+            let repeat = &program.repeats[repeat];
             // What is copied must be so at each step: of what the steps write, only within a step.
-            if range.start as usize == number || range.end as usize == number + 1 {
-                packed.forget(&|b| range.clone().any(|k| written[k as usize].contains(&b)));
+            if repeat.kernels.start as usize == number || repeat.kernels.end as usize == number + 1 {
+                packed.forget(repeat);
             }
         }
+        join_rows(program, &mut kernel);
         match find(program, &kernel) {
             Some(found) => contract(program, &mut kernel, found, &mut packed),
             None => {
@@ -53,10 +55,11 @@ pub fn schedule(program: &mut Program) {
                 vectorize(&mut kernel.body, WIDE);
             }
         }
+        sink(&mut kernel);
         tidy(&mut kernel);
         packed.wrote(&kernel);
         for copy in std::mem::take(&mut program.kernels) {
-            let (at, depth) = before(program, &around, &written, &copy, number);
+            let (at, depth) = before(program, &around, &packed, &copy, number);
             placed.push((at, depth, copy));
         }
         placed.push((number, usize::MAX, kernel));
@@ -76,78 +79,109 @@ pub fn schedule(program: &mut Program) {
     plan::set_lifetimes(program);
 }
 
-fn writes(kernel: &Kernel) -> BTreeSet<BufferId> {
-    let mut out = BTreeSet::new();
-    kernel.for_each_stmt(&mut |stmt| {
-        if let Stmt::Store { buffer, .. } = stmt {
-            out.insert(*buffer);
-        }
-    });
-    out
-}
-
 /// The place of a copy that the kernel `number` reads: before the outermost repeat whose steps do not write its source.
-fn before(
-    program: &Program,
-    around: &[usize],
-    written: &[BTreeSet<BufferId>],
-    copy: &Kernel,
-    number: usize,
-) -> (usize, usize) {
-    let reads = |b: BufferId| copy.insts.iter().any(|i| matches!(i, Inst::Load { buffer, .. } if *buffer == b));
+fn before(program: &Program, around: &[usize], packed: &Packed, copy: &Kernel, number: usize) -> (usize, usize) {
     for (depth, &repeat) in around.iter().enumerate() {
-        let range = program.repeats[repeat].kernels.clone();
-        if !range.clone().any(|k| written[k as usize].iter().any(|&b| reads(b))) {
-            return (range.start as usize, depth);
+        let repeat = &program.repeats[repeat];
+        let new = |inst: &Inst| matches!(inst, Inst::Load { buffer, .. } if packed.writes(repeat, *buffer));
+        if !copy.insts.iter().any(new) {
+            return (repeat.kernels.start as usize, depth);
         }
     }
     (number, around.len())
 }
 
 /// The contraction's columns innermost, around the sum; `jam` rows side by side around them.
-fn contract(program: &mut Program, kernel: &mut Kernel, found: Contraction, packed: &mut pack::Packed) {
-    let many = found.columns.extent.fixed().filter(|&n| n >= PANELS_FROM);
-    let panel = many.and_then(|n| PANELS.into_iter().find(|&p| n.is_multiple_of(p)));
-    let (block, lane) = (Var(kernel.vars), Var(kernel.vars + 1));
-    kernel.vars += 2;
-    if pack::pays(program, kernel, &found) {
-        pack::pack(program, kernel, &found, panel.map(|width| (width, block, lane)), packed);
+fn contract(program: &mut Program, kernel: &mut Kernel, found: Contraction, packed: &mut Packed) {
+    let columns = panels(kernel, found.columns);
+    if let Some(copy) = pack::columns(program, kernel, &found, packed) {
+        copy.make(program, kernel, columns.as_ref(), packed);
     }
     let rows = pack_rows(program, kernel, &found, packed);
+    columns.iter().chain(&rows).for_each(|cut| cut.replace(kernel));
     let mut nest = Nest::of(kernel);
-    let mut columns = found.columns;
-    nest.axes.retain(|a| a.var != columns.var && Some(a.var) != found.rows.map(|r| r.var));
-    if let (Some(width), Some(n)) = (panel, columns.extent.fixed()) {
-        let form = Affine { terms: vec![(width as i64, Term::Var(block)), (1, Term::Var(lane))], constant: 0 };
-        substitute(kernel, Term::Var(columns.var), &form);
-        nest = Nest { axes: nest.axes, ..Nest::of(kernel) };
-        let first = nest.axes.iter().position(|a| !found.column_vars.contains(&a.var)).unwrap_or(nest.axes.len());
-        let terms: f64 = found.terms.iter().map(|a| nominal(a.extent)).product();
-        let place = if terms * n as f64 <= NEAR { nest.axes.len() } else { first };
-        let kind = LoopKind::Parallel { jam: 1 };
-        nest.axes.insert(place, Axis { var: block, extent: Extent::Fixed(n / width), kind });
-        columns = Axis { var: lane, extent: Extent::Fixed(width), kind };
+    nest.axes.retain(|a| a.var != found.columns.var && Some(a.var) != found.rows.map(|r| r.var));
+    let axis = |var, n, jam| Axis { var, extent: Extent::Fixed(n), kind: LoopKind::Parallel { jam } };
+    let mut tile = found.rows.map(|rows| Axis { kind: LoopKind::Parallel { jam: jam(rows.extent) }, ..rows });
+    let first = nest.axes.iter().position(|a| !found.column_vars.contains(&a.var)).unwrap_or(nest.axes.len());
+    if let (Some(cut), Some(n)) = (rows, found.rows.and_then(|rows| rows.extent.fixed())) {
+        nest.axes.push(axis(cut.part, n / cut.width, 1));
+        tile = Some(axis(cut.place, cut.width, cut.width as u8));
     }
-    nest.axes.extend(rows);
-    nest.axes.push(Axis { kind: lanes(columns.extent, PANELS[0] as u8), ..columns });
+    let mut inner = found.columns;
+    if let (Some(cut), Some(n)) = (columns, found.columns.extent.fixed()) {
+        let (panels, near) = (n / cut.width, near(&found, &nest.axes, cut.width));
+        let block = (1..=panels).rev().find(|&k| panels.is_multiple_of(k) && k as f64 <= near).unwrap_or(1);
+        if block == panels {
+            nest.axes.push(axis(cut.part, panels, 1));
+        } else if block == 1 {
+            nest.axes.insert(first, axis(cut.part, panels, 1));
+        } else {
+            let of = Cut::new(kernel, axis(cut.part, panels, 1), block);
+            of.replace(kernel);
+            nest = Nest { axes: nest.axes, ..Nest::of(kernel) };
+            nest.axes.insert(first, axis(of.part, panels / block, 1));
+            nest.axes.push(axis(of.place, block, 1));
+        }
+        inner = axis(cut.place, cut.width, 1);
+    }
+    nest.axes.extend(tile);
+    nest.axes.push(Axis { kind: lanes(inner.extent, PANELS[0] as u8), ..inner });
     nest.put(kernel);
 }
 
-/// The loops over the rows, of which some stand side by side. Rows that lie beside each other in memory, and the terms of a row
-/// far apart, are copied into panels as the columns are.
-fn pack_rows(program: &mut Program, kernel: &mut Kernel, found: &Contraction, packed: &mut pack::Packed) -> Vec<Axis> {
-    let (Some(rows), Some(mirrored)) = (found.rows, found.mirrored()) else { return vec![] };
-    let whole = rows.extent.fixed().filter(|n| n.is_multiple_of(ROWS));
-    let Some(n) = whole.filter(|_| pack::pays_for_rows(program, kernel, &mirrored)) else {
-        return vec![Axis { kind: LoopKind::Parallel { jam: jam(rows.extent) }, ..rows }];
+/// The columns in panels, if there are many.
+pub fn panels(kernel: &mut Kernel, columns: Axis) -> Option<Cut> {
+    let many = columns.extent.fixed().filter(|&n| n >= PANELS_FROM)?;
+    let width = PANELS.into_iter().find(|&p| many.is_multiple_of(p))?;
+    Some(Cut::new(kernel, columns, width))
+}
+
+/// How many panels of the columns' operand pass for each step of the rows' loops: what stays in the second-level cache beside
+/// what is computed with it. Where all that the rows read stays there too, it is 1: a panel that passes alone stays in the
+/// first level while all rows pass.
+fn near(found: &Contraction, outer: &[Axis], width: u64) -> f64 {
+    let size = |axes: &mut dyn Iterator<Item = &Axis>| {
+        axes.map(|a| a.extent.fixed().map_or(LARGE, |n| n as f64)).product::<f64>()
     };
-    let (panel, row) = (Var(kernel.vars), Var(kernel.vars + 1));
-    kernel.vars += 2;
-    pack::pack(program, kernel, &mirrored, Some((ROWS, panel, row)), packed);
-    let form = Affine { terms: vec![(ROWS as i64, Term::Var(panel)), (1, Term::Var(row))], constant: 0 };
-    substitute(kernel, Term::Var(rows.var), &form);
-    let axis = |var, n, jam| Axis { var, extent: Extent::Fixed(n), kind: LoopKind::Parallel { jam } };
-    vec![axis(panel, n / ROWS, 1), axis(row, ROWS, ROWS as u8)]
+    let terms = size(&mut found.terms.iter());
+    let around = outer.iter().filter(|a| found.row_vars.contains(&a.var));
+    let (columns, rows) = (terms * nominal(found.columns.extent), terms * size(&mut found.rows.iter().chain(around)));
+    if columns > NEAR && rows <= NEAR { 1.0 } else { NEAR / (terms * width as f64) }
+}
+
+/// Makes one loop of the rows and of the loop around them where their elements lie one behind the other, so that tiles of
+/// rows are full.
+fn join_rows(program: &Program, kernel: &mut Kernel) {
+    while let Some(rows) = find(program, kernel).and_then(|found| found.rows) {
+        let mut nest = Nest::of(kernel);
+        let place = nest.axes.iter().position(|a| a.var == rows.var).filter(|&p| p > 0);
+        let Some((place, outer)) = place.map(|p| (p - 1, nest.axes[p - 1])) else { return };
+        let (Some(a), Some(b)) = (outer.extent.fixed(), rows.extent.fixed()) else { return };
+        if b.is_multiple_of(ROWS) || !joinable(program, kernel, outer.var, rows.var, b) {
+            return;
+        }
+        join(program, kernel, outer.var, rows.var);
+        nest = Nest { axes: nest.axes, ..Nest::of(kernel) };
+        nest.axes.remove(place);
+        nest.axes[place].extent = Extent::Fixed(a * b);
+        nest.put(kernel);
+    }
+}
+
+/// Copies the rows' operand where that pays; gives the cut of the rows if the copy is one of panels.
+fn pack_rows(program: &mut Program, kernel: &mut Kernel, found: &Contraction, packed: &mut Packed) -> Option<Cut> {
+    let mirrored = found.mirrored()?;
+    let whole = mirrored.columns.extent.fixed().is_some_and(|n| n.is_multiple_of(ROWS));
+    if let Some(copy) = pack::rows(program, kernel, &mirrored, packed).filter(|_| whole) {
+        let cut = Cut::new(kernel, mirrored.columns, ROWS);
+        copy.make(program, kernel, Some(&cut), packed);
+        return Some(cut);
+    }
+    if let Some(copy) = pack::parts(program, kernel, &mirrored, packed) {
+        copy.make(program, kernel, None, packed);
+    }
+    None
 }
 
 /// How many rows stand side by side.

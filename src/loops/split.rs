@@ -21,12 +21,17 @@ pub fn split(kernel: &mut Kernel) {
             substitute(kernel, Term::Val(Val(number as u32)), &part);
             kernel.insts[number] = Inst::Index(part);
         }
-        let whole = Affine { terms: vec![(by as i64, Term::Var(outer)), (1, Term::Var(inner))], constant: 0 };
-        substitute(kernel, Term::Var(var), &whole);
-        let mut body = std::mem::take(&mut kernel.body);
-        divide(&mut body, &mut kernel.insts, var, (outer, inner, by));
-        kernel.body = body;
+        part(kernel, var, (outer, inner, by));
     }
+}
+
+/// Makes two loops of the one over `var`, the inner one of `by` iterations, with variables that are not used yet.
+pub fn part(kernel: &mut Kernel, var: Var, (outer, inner, by): (Var, Var, u64)) {
+    let whole = Affine { terms: vec![(by as i64, Term::Var(outer)), (1, Term::Var(inner))], constant: 0 };
+    substitute(kernel, Term::Var(var), &whole);
+    let mut body = std::mem::take(&mut kernel.body);
+    divide(&mut body, &mut kernel.insts, var, (outer, inner, by));
+    kernel.body = body;
 }
 
 fn is(index: &Affine, var: Var) -> bool {

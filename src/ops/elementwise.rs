@@ -83,12 +83,13 @@ pub static ROWS: [Row; 28] = [
             vec![Some(left), Some(neg(e, product))]
         }),
     ),
+    // Told by the result, which the next layer keeps anyway: the first operand need not be kept beside it.
     row(ScalarOp::Max, |e, io, g| {
-        let left = lt(e, io.args[1], io.args[0]);
+        let left = lt(e, io.args[1], io.out);
         split(e, left, g)
     }),
     row(ScalarOp::Min, |e, io, g| {
-        let left = lt(e, io.args[0], io.args[1]);
+        let left = lt(e, io.out, io.args[1]);
         split(e, left, g)
     }),
     on(&[(0.2, 3.0), (-2.0, 2.0)], row(ScalarOp::Pow, pow_grad)),
