@@ -88,7 +88,7 @@ fn every_kernel_of_every_benchmark_has_an_origin() {
         let session =
             Session::load(&entry.unwrap().path(), Options::default()).unwrap_or_else(|e| panic!("{}", e.message));
         let training = compile::training(&session.checked, &session.checked.runs[0], false).unwrap();
-        let lowered = compile::lowered(training.graph).unwrap();
+        let lowered = compile::lowered(training.graph, None).unwrap();
         let found = origins(&lowered.program, &lowered.simple, &lowered.fusion, &session.sources);
         for (kernel, origin) in lowered.program.kernels.iter().zip(&found) {
             let whole = format!("{}: {} is {origin:?}", session.path.display(), kernel.name);

@@ -32,11 +32,11 @@ impl Emitter<'_, '_> {
         let uneven = mask.filter(|&m| self.is_vector(m));
         let even = mask.filter(|&m| !self.is_vector(m)).map(|m| self.fetch(m, coord));
         let together = matches!(self.lay(site, element_bytes(dtype)), Some(Lay::Together));
-        if together && self.native > 4 && (uneven.is_some() || self.active_now() < self.lanes_now()) {
+        if together && self.native > 4 && (uneven.is_some() || self.active_at(coord) < self.lanes_now()) {
             let at = self.address(site, coord, 0);
             let (base, offset) = self.guard(even, at);
             let uneven = uneven.map(|m| self.fetch(m, coord));
-            return self.load_masked(dtype, (base, offset), uneven);
+            return self.load_masked(dtype, (base, offset), uneven, coord);
         }
         let bits = uneven.map(|m| {
             let mask = self.fetch(m, coord);
@@ -55,21 +55,27 @@ impl Emitter<'_, '_> {
     }
 
     /// True in the lanes that stand for iterations.
-    fn active_lanes(&mut self) -> Value {
-        let (lanes, active) = (self.lanes_now(), self.active_now());
+    fn active_lanes(&mut self, coord: &Coord) -> Value {
+        let (lanes, active) = (self.lanes_now(), self.active_at(coord));
         let words: Vec<u32> = (0..lanes).map(|lane| if lane < active { u32::MAX } else { 0 }).collect();
         super::lanes::vector_constant(self.b, vector_type(DType::I32, lanes), &words)
     }
 
-    fn load_masked(&mut self, dtype: DType, (base, offset): (Value, i32), uneven: Option<Value>) -> Value {
+    fn load_masked(
+        &mut self,
+        dtype: DType,
+        (base, offset): (Value, i32),
+        uneven: Option<Value>,
+        coord: &Coord,
+    ) -> Value {
         let (ty, truths) = (vector_type(dtype, self.lanes_now()), vector_type(DType::I32, self.lanes_now()));
-        let mask = match (uneven, self.active_now() < self.lanes_now()) {
+        let mask = match (uneven, self.active_at(coord) < self.lanes_now()) {
             (Some(mask), false) => mask,
             (Some(mask), true) => {
-                let active = self.active_lanes();
+                let active = self.active_lanes(coord);
                 self.b.ins().band(mask, active)
             }
-            (None, _) => self.active_lanes(),
+            (None, _) => self.active_lanes(coord),
         };
         let at = self.plus(base, i64::from(offset));
         let load = pseudo::declare(self.b.func, Pseudo::MaskedLoad, &[types::I64, truths], &[ty]);
@@ -77,9 +83,9 @@ impl Emitter<'_, '_> {
         self.b.inst_results(call)[0]
     }
 
-    fn store_active(&mut self, dtype: DType, (base, offset): (Value, i32), value: Value) {
+    fn store_active(&mut self, dtype: DType, (base, offset): (Value, i32), value: Value, coord: &Coord) {
         let (ty, truths) = (vector_type(dtype, self.lanes_now()), vector_type(DType::I32, self.lanes_now()));
-        let (at, mask) = (self.plus(base, i64::from(offset)), self.active_lanes());
+        let (at, mask) = (self.plus(base, i64::from(offset)), self.active_lanes(coord));
         let store = pseudo::declare(self.b.func, Pseudo::MaskedStore, &[types::I64, truths, ty], &[]);
         self.b.ins().call(store, &[at, mask, value]);
     }
@@ -113,7 +119,7 @@ impl Emitter<'_, '_> {
         coord: &Coord,
     ) -> Value {
         let mut out = None;
-        for lane in 0..self.active_now() {
+        for lane in 0..self.active_at(coord) {
             let at = self.address(site, coord, lane);
             let mask = match bits {
                 Some(bits) => Some(self.b.ins().band_imm_u(bits, 1 << lane)),
@@ -161,14 +167,14 @@ impl Emitter<'_, '_> {
         let value = self.fetch_vector(value, coord);
         if self.lay(site, element_bytes(dtype)) == Some(Lay::Together) {
             let (base, offset) = self.address(site, coord, 0);
-            if self.active_now() < self.lanes_now() {
-                self.store_active(dtype, (base, offset), value);
+            if self.active_at(coord) < self.lanes_now() {
+                self.store_active(dtype, (base, offset), value, coord);
             } else {
                 self.b.ins().store(memory(), value, base, offset);
             }
             return;
         }
-        for lane in 0..self.active_now() {
+        for lane in 0..self.active_at(coord) {
             let (base, offset) = self.address(site, coord, lane);
             let element = self.b.ins().extractlane(value, lane as u8);
             self.b.ins().store(memory(), element, base, offset);

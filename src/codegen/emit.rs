@@ -23,7 +23,7 @@ pub struct Dim {
     pub count: usize,
     /// 1 for a jam, the lanes of a register for a vector.
     pub lanes: usize,
-    /// Lanes that stand for an iteration; the others compute what nobody reads.
+    /// Lanes of the last register that stand for an iteration; the others compute what nobody reads.
     pub active: usize,
 }
 
@@ -155,9 +155,10 @@ impl<'a> Emitter<'a, '_> {
         self.dims.iter().map(|d| d.lanes).find(|&l| l > 1).unwrap_or(self.native)
     }
 
-    /// How many lanes of the open vector stand for iterations.
-    pub fn active_now(&self) -> usize {
-        self.dims.iter().find(|d| d.lanes > 1).map_or(self.native, |d| d.active)
+    /// How many lanes of a register of the open vector stand for iterations.
+    pub fn active_at(&self, coord: &Coord) -> usize {
+        let open = self.dims.iter().enumerate().find(|(_, d)| d.lanes > 1);
+        open.map_or(self.native, |(at, d)| if coord[at] + 1 == d.count { d.active } else { d.lanes })
     }
 
     /// All coordinates of the dimensions in `mask`, the first dimension slowest.

@@ -211,10 +211,8 @@ impl<'a> Emitter<'a, '_> {
         }
         while let Some(left) = rest {
             let known = left.total.filter(|_| matches!(left.low, Num::Fixed(_)));
-            if let Some(n) = known.filter(|&n| n > 1 && n <= self.native as i64 && self.native > 4) {
-                // One register whose last lanes stand for nothing.
-                let lanes = (n as usize).next_power_of_two().max(4);
-                self.active(inner, left, n, lanes);
+            if let Some(n) = known.filter(|&n| n > 1 && self.native > 4) {
+                self.active(inner, left, n);
                 break;
             }
             lanes = if lanes < 4 { 1 } else { lanes };
@@ -225,9 +223,11 @@ impl<'a> Emitter<'a, '_> {
         }
     }
 
-    /// Runs the `n` iterations of a span in one register.
-    fn active(&mut self, inner: &'a Loop, span: Span, n: i64, lanes: usize) {
-        self.dims.push(Dim { var: inner.var, count: 1, lanes, active: n as usize });
+    /// Runs the `n` iterations of a span at once. The last lanes of the last register stand for nothing.
+    fn active(&mut self, inner: &'a Loop, span: Span, n: i64) {
+        let lanes = (n as usize).next_power_of_two().clamp(8, self.native);
+        let count = (n as usize).div_ceil(lanes);
+        self.dims.push(Dim { var: inner.var, count, lanes, active: n as usize - (count - 1) * lanes });
         self.replicated(inner, span, n);
         self.dims.pop();
     }

@@ -10,13 +10,16 @@ use crate::driver::pipeline::differentiate;
 use crate::driver::times::{Lap, Times};
 use crate::graph::{Builder, Graph, Role};
 use crate::loops::ir::{Buffer, Program};
-use crate::loops::{lower, prepack, schedule, verify};
+use crate::loops::{bind, lower, prepack, schedule, verify};
 use crate::ops::Value;
 use crate::passes::fuse::{Fusion, fuse};
 use crate::passes::hoist::{NotAScalar, StepScalars, hoist};
 use crate::passes::simplify::simplify;
 use crate::passes::spread::spread;
 use std::time::Instant;
+
+/// The symbol of the number of rows in a batch.
+const BATCH: &str = "B";
 
 /// A graph after each stage, and the loops that it became.
 pub struct Lowered {
@@ -42,12 +45,15 @@ pub fn fused(graph: &Graph, times: &mut Times) -> Result<(Graph, StepScalars, Fu
     Ok((simple, scalars, fusion))
 }
 
-/// Graph to loops.
-pub fn lowered(graph: Graph) -> Result<Lowered, Diagnostic> {
+/// Graph to loops; for a batch of one row, where `batch` is 1.
+pub fn lowered(graph: Graph, batch: Option<u64>) -> Result<Lowered, Diagnostic> {
     let mut times = Times::default();
     let (simple, scalars, fusion) = fused(&graph, &mut times)?;
     let program = times.lap("loops", || {
         let mut program = lower::lower(&simple, &fusion);
+        if let (Some(1), Some(symbol)) = (batch, program.symbols.iter().position(|s| s == BATCH)) {
+            bind::bind(&mut program, symbol as u32, 1);
+        }
         schedule::schedule(&mut program);
         program
     });

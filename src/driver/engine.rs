@@ -20,6 +20,8 @@ use std::time::Instant;
 /// Below this many operations a step, waking a second thread costs more than it saves (measured: a barrier of two spinning
 /// threads takes about 0.2 µs, and a core does some ten thousand operations in a microsecond).
 const OPERATIONS_FOR_THREADS: u64 = 10_000_000;
+/// From this many bytes on, the second-level cache of a second core is worth it, too.
+const BYTES_FOR_THREADS: u64 = 1 << 20;
 
 /// What a program runs on; no bit depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,8 +67,11 @@ impl Engine {
         let options = codegen::Options { vectors: device.vectors, watched, ..codegen::Options::default() };
         let mut times = lowered.times;
         let code = times.lap("code", || codegen::compile_with(&lowered.program, &options, &store.code))?;
-        let work: u64 = cost::costs(&lowered.program).iter().map(|c| c.flops.bound(symbols)).sum();
-        let threads = if work < OPERATIONS_FOR_THREADS { 1 } else { device.threads };
+        let costs = cost::costs(&lowered.program);
+        let operations: u64 = costs.iter().map(|c| c.flops.bound(symbols)).sum();
+        let bytes: u64 = costs.iter().map(|c| c.moved(symbols)).sum();
+        let little = operations < OPERATIONS_FOR_THREADS && bytes < BYTES_FOR_THREADS;
+        let threads = if little { 1 } else { device.threads };
         let program = Rc::new(lowered.program);
         let mut machine = times.lap("plan", || Machine::new(code.entry(), program, symbols, threads, store))?;
         if let Some(Watching { origin, room }) = device.watch {

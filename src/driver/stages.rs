@@ -77,7 +77,7 @@ fn one(session: &Session, run: &Run, stage: Stage) -> Result<String, Diagnostic>
         }
         _ => {}
     }
-    let lowered = compile::lowered(training.graph)?;
+    let lowered = compile::lowered(training.graph, None)?;
     match stage {
         Stage::Plan => Ok(planned(&lowered.program, run.spec.batch)),
         Stage::Loops => Ok(loops::print::print(&lowered.program)),

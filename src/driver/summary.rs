@@ -27,8 +27,8 @@ pub fn summary(session: &Session, run: &Run) -> Result<Summary, Errors> {
     let layers = made.iter().map(|l| row(session, forward, l, l.depth - least)).collect();
     let trained: u64 = forward.inputs.iter().filter(|i| i.role == Role::Param).map(|i| count(&i.ty.shape, 1)).sum();
     let batch = run.spec.batch;
-    let train = compile::lowered(training.graph).map_err(|e| vec![e])?;
-    let infer = compile::lowered(inference).map_err(|e| vec![e])?;
+    let train = compile::lowered(training.graph, Some(batch)).map_err(|e| vec![e])?;
+    let infer = compile::lowered(inference, Some(batch)).map_err(|e| vec![e])?;
     let symbols = vec![batch; train.program.symbols.len().max(infer.program.symbols.len())];
     let arena = plan(&train.program, &symbols).map_err(|e| vec![e])?.arena_bytes;
     let kernels = train.program.kernels.iter();

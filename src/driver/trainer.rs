@@ -146,7 +146,7 @@ impl Trainer {
 fn training_step(checked: &Checked, run: &Run, check: bool) -> Result<(Training, Lowered, Times), Diagnostic> {
     let mut times = Times::default();
     let mut training = compile::training_timed(checked, run, check, &mut times)?;
-    let lowered = compile::lowered(std::mem::take(&mut training.graph))?;
+    let lowered = compile::lowered(std::mem::take(&mut training.graph), Some(run.spec.batch))?;
     Ok((training, lowered, times))
 }
 
@@ -158,7 +158,7 @@ fn others<'a>(
 ) -> Result<(Lowered, FirstValues<'a>, Times), Diagnostic> {
     let mut times = Times::default();
     let evaluation = times.lap("graph", || checked.evaluation(run)).map_err(|e| *e)?;
-    let infer = compile::lowered(evaluation)?;
+    let infer = compile::lowered(evaluation, Some(run.spec.batch))?;
     let first = FirstValues::new(checked, run, start, &mut times)?;
     Ok((infer, first, times))
 }
@@ -215,7 +215,7 @@ impl<'a> FirstValues<'a> {
             let text = format!("the start file has weights, but no `{}`", lacking.name);
             return Err(Diagnostic::error("E0504", lacking.span, text, "this weight"));
         }
-        let drawn = if all { None } else { Some(compile::lowered(graph)?) };
+        let drawn = if all { None } else { Some(compile::lowered(graph, None)?) };
         Ok(FirstValues { weights, filters, start, drawn })
     }
 
@@ -369,7 +369,7 @@ impl Answerer {
         let graph = times.lap("graph", || checked.inference(run)).map_err(|e| *e)?;
         let name = graph.outputs.first().map_or("output".to_string(), |o| o.name.clone());
         let mut store = Store::default();
-        let (packs, rest) = compile::prepacked(compile::lowered(graph)?);
+        let (packs, rest) = compile::prepacked(compile::lowered(graph, Some(run.spec.batch))?);
         let first = FirstValues::new(checked, run, start, &mut times)?;
         means.take(run, data, &[&rest.program, &packs.program], &first)?;
         let mut side = Side::new(rest, run, data, means.device, &mut store)?;

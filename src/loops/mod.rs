@@ -19,6 +19,7 @@ pub mod nest;
 pub mod contraction;
 pub mod pack;
 pub mod prepack;
+pub mod bind;
 pub mod split;
 pub mod block;
 pub mod schedule;

@@ -15,7 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const FAR: i64 = 256;
 /// Copies run over squares of this many elements each way: the lanes of the widest register.
 const SQUARE: u8 = 16;
-/// A copy is read by at least this many rows.
+/// Of columns that lie side by side, a copy is read by at least this many rows. Those apart would be gathered one by one, which
+/// costs more than the copy even of a single row.
 const ROWS: f64 = 8.0;
 /// A copy of rows is read by at least this many columns, and the sum has this many terms.
 const COLUMNS: f64 = 256.0;
@@ -100,7 +101,7 @@ pub fn columns(program: &Program, kernel: &Kernel, found: &Contraction, packed: 
     let far = copied.axes().iter().any(|a| copied.stride(a).is_none_or(|s| s >= FAR));
     let apart = copied.stride(&found.columns) != Some(1);
     let long = found.columns.extent.fixed().is_some_and(|n| n >= 32);
-    (copied.reads >= ROWS && (apart || far && long)).then(|| copied.in_panels())
+    (apart || copied.reads >= ROWS && far && long).then(|| copied.in_panels())
 }
 
 /// The copy of rows (the columns of `found`) that lie side by side, their terms far apart: each term of a tile would be read

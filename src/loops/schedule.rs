@@ -17,13 +17,18 @@ use std::collections::BTreeMap;
 
 /// Lanes of an elementwise loop: two 256-bit registers.
 const WIDE: u8 = 16;
-/// Columns of a contraction that are computed side by side, and the width of a packed panel: the widest that divides them.
-/// Two 512-bit registers; narrower ones run over a panel in parts.
-const PANELS: [u64; 3] = [32, 16, 8];
+/// Columns of a contraction that are computed side by side at most, and of a packed panel: two 512-bit registers. Narrower ones
+/// run over a panel in parts.
+const PANEL: u64 = 32;
+/// The lanes of a register, and what a tile of one register a row reaches of one of two: it loads as much as it multiplies.
+const LANES: u64 = 16;
+const ONE_REGISTER: f64 = 0.9;
 /// Rows of a contraction that are computed side by side at most.
 const ROWS: u64 = 8;
 /// From this many columns on, a contraction runs panel by panel.
 const PANELS_FROM: u64 = 64;
+/// Panels of a single row that are computed side by side.
+const ROW_PANELS: u8 = 4;
 /// So many elements stay in the second-level cache, beside what is computed with them.
 const NEAR: f64 = 131_072.0;
 /// A batch that is still usual. A block that is too small costs little, one that leaves the cache much.
@@ -111,9 +116,11 @@ fn contract(program: &mut Program, kernel: &mut Kernel, found: Contraction, pack
     let mut inner = found.columns;
     if let (Some(cut), Some(n)) = (columns, found.columns.extent.fixed()) {
         let (panels, near) = (n / cut.width, near(&found, &nest.axes, cut.width));
+        // A single row reads each panel once: some panels side by side, so that their sums overlap.
+        let side = if tile.is_some() { 1 } else { ROW_PANELS };
         let block = (1..=panels).rev().find(|&k| panels.is_multiple_of(k) && k as f64 <= near).unwrap_or(1);
-        if block == panels {
-            nest.axes.push(axis(cut.part, panels, 1));
+        if block == panels || tile.is_none() {
+            nest.axes.push(axis(cut.part, panels, side));
         } else if block == 1 {
             nest.axes.insert(first, axis(cut.part, panels, 1));
         } else {
@@ -126,14 +133,20 @@ fn contract(program: &mut Program, kernel: &mut Kernel, found: Contraction, pack
         inner = axis(cut.place, cut.width, 1);
     }
     nest.axes.extend(tile);
-    nest.axes.push(Axis { kind: lanes(inner.extent, PANELS[0] as u8), ..inner });
+    nest.axes.push(Axis { kind: lanes(inner.extent, PANEL as u8), ..inner });
     nest.put(kernel);
 }
 
 /// The columns in panels, if there are many.
 pub fn panels(kernel: &mut Kernel, columns: Axis) -> Option<Cut> {
     let many = columns.extent.fixed().filter(|&n| n >= PANELS_FROM)?;
-    let width = PANELS.into_iter().find(|&p| many.is_multiple_of(p))?;
+    let used = |width: u64| {
+        let registers = width.div_ceil(LANES);
+        width as f64 / (registers * LANES) as f64 * if registers == 1 { ONE_REGISTER } else { 1.0 }
+    };
+    // Whole registers of four lanes, the narrowest ones.
+    let widths = (8..=PANEL).step_by(4).filter(|&width| many.is_multiple_of(width));
+    let width = widths.max_by(|&a, &b| used(a).total_cmp(&used(b)).then(a.cmp(&b)))?;
     Some(Cut::new(kernel, columns, width))
 }
 

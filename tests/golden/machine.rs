@@ -73,7 +73,7 @@ struct Native {
 
 impl Native {
     fn new(graph: &Graph, symbols: [u64; 2]) -> Result<Native, String> {
-        let lowered = compile::lowered(graph.clone()).map_err(|d| d.message)?;
+        let lowered = compile::lowered(graph.clone(), None).map_err(|d| d.message)?;
         let engine = Engine::new(lowered, &symbols, Device::ONE, &mut Store::default()).map_err(|d| d.message)?;
         Ok(Native { engine, graph: graph.clone(), symbols, step: 0.0 })
     }

@@ -3,6 +3,8 @@
 use super::run::{loops, numbers, run, scheduled};
 use nnc::base::{DType, Extent, Span, Type};
 use nnc::graph::{Builder, Graph, Role, eval, generate, random_inputs};
+use nnc::loops::bind::bind;
+use nnc::loops::schedule::schedule;
 use nnc::loops::{parse, plan, print, verify};
 use nnc::ops::{Emit, Value, build};
 use nnc::passes::differentiate;
@@ -87,6 +89,22 @@ fn loops_of_generated_training_steps_agree_with_the_graph_in_every_form() {
         }
     }
     assert!(compared > 50, "{compared}");
+}
+
+#[test]
+fn a_batch_of_one_row_that_is_known_beforehand_gives_the_same_bits() {
+    for seed in 0..300 {
+        let graph = training_step(seed, 8 + seed as usize % 30);
+        let inputs = random_inputs(&graph, seed, &[1]);
+        let dtypes: Vec<DType> = graph.outputs.iter().map(|o| graph.node(o.value).ty.dtype).collect();
+        let mut known = loops(&graph, false);
+        bind(&mut known, 0, 1);
+        schedule(&mut known);
+        verify::verify(&known).unwrap();
+        let (open, known) = (loops(&graph, false), known);
+        let same = same_words(&run(&graph, &open, &inputs, &[1]), &run(&graph, &known, &inputs, &[1]), &dtypes);
+        assert!(same, "seed {seed}\n{}\n{}", print::print(&open), print::print(&known));
+    }
 }
 
 #[test]

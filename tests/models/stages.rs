@@ -69,7 +69,7 @@ fn graphs_and_loops_of_every_model_read_back_exactly() {
         for run in &session.checked.runs {
             let training = compile::training(&session.checked, run, false).unwrap();
             let (forward, grad) = (training.forward.clone(), training.graph.clone());
-            let lowered = compile::lowered(training.graph).unwrap();
+            let lowered = compile::lowered(training.graph, None).unwrap();
             for graph in [forward, grad, lowered.simple] {
                 let text = graph::print(&graph);
                 let read = graph::parse(&text).unwrap_or_else(|e| panic!("{name}: {e}\n{text}"));
@@ -173,7 +173,7 @@ fn every_hot_loop_is_packed() {
         let session = session(&Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("models/bench/{name}.nn")));
         let run = &session.checked.runs[0];
         let training = compile::training(&session.checked, run, false).unwrap();
-        let program = compile::lowered(training.graph).unwrap().program;
+        let program = compile::lowered(training.graph, None).unwrap().program;
         let batch = vec![run.spec.batch; program.symbols.len()];
         let work: Vec<u64> = cost::costs(&program).iter().map(|c| c.flops.bound(&batch)).collect();
         let total: u64 = work.iter().sum();
