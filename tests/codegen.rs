@@ -6,3 +6,4 @@ mod nests;
 mod operators;
 mod programs;
 pub mod run;
+mod weights;

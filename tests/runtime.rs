@@ -3,6 +3,8 @@
 mod allocations;
 pub mod common;
 mod data;
+#[cfg(target_os = "linux")]
+mod faults;
 mod files;
 mod memory;
 pub mod arrays;

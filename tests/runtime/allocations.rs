@@ -60,7 +60,7 @@ fn allocations(work: impl FnOnce()) -> u64 {
     COUNT.load(Ordering::Relaxed)
 }
 
-fn session(model: &str, threads: usize, start: Option<PathBuf>) -> Session {
+pub fn session(model: &str, threads: usize, start: Option<PathBuf>) -> Session {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(model);
     let options = Options { threads, start, ..Options::default() };
     Session::load(&path, options).unwrap_or_else(|e| panic!("{}", e.message))
@@ -88,14 +88,23 @@ fn ten_steps(stepper: &mut dyn Stepper) -> (u64, u64) {
 /// Set in the process that counts.
 const ALONE: &str = "NNC_TEST_ALONE";
 
+/// Whether nothing but this test of the runtime runs in the process. If not, it has passed in a process of its own.
+pub fn alone(test: &str) -> bool {
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let mut alone = Command::new(std::env::current_exe().unwrap());
+    let out =
+        alone.args(["--exact", &format!("runtime::{test}"), "--test-threads=1"]).env(ALONE, "1").output().unwrap();
+    let text = String::from_utf8_lossy(&out.stdout);
+    assert!(out.status.success() && text.contains("1 passed"), "{text}{}", String::from_utf8_lossy(&out.stderr));
+    false
+}
+
 #[test]
 fn a_step_after_the_first_allocates_nothing_and_is_one_native_call_per_thread() {
-    if std::env::var_os(ALONE).is_none() {
-        let name = "runtime::allocations::a_step_after_the_first_allocates_nothing_and_is_one_native_call_per_thread";
-        let mut alone = Command::new(std::env::current_exe().unwrap());
-        let out = alone.args(["--exact", name, "--test-threads=1"]).env(ALONE, "1").output().unwrap();
-        let text = String::from_utf8_lossy(&out.stdout);
-        return assert!(out.status.success() && text.contains("1 passed"), "{text}");
+    if !alone("allocations::a_step_after_the_first_allocates_nothing_and_is_one_native_call_per_thread") {
+        return;
     }
     assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 1);
     let folder = tempfile::tempdir().unwrap();
