@@ -72,8 +72,11 @@ impl Engine {
         let bytes: u64 = costs.iter().map(|c| c.moved(symbols)).sum();
         let little = operations < OPERATIONS_FOR_THREADS && bytes < BYTES_FOR_THREADS;
         let threads = if little { 1 } else { device.threads };
+        // A step that updates runs thousands of times: it may begin later to be faster.
+        let updates = lowered.simple.outputs.iter().any(|o| o.target.is_some());
         let program = Rc::new(lowered.program);
-        let mut machine = times.lap("plan", || Machine::new(code.entry(), program, symbols, threads, store))?;
+        let mut machine =
+            times.lap("plan", || Machine::new(code.entry(), program, symbols, (threads, updates), store))?;
         if let Some(Watching { origin, room }) = device.watch {
             machine.watch(origin, room);
         }

@@ -137,7 +137,8 @@ fn program(text: &str) -> Program {
 fn least(program: Program, symbols: &[u64], device: Device) -> Result<f64, Diagnostic> {
     let options = codegen::Options { vectors: device.vectors, ..codegen::Options::default() };
     let (code, program) = (compile(&program, &options)?, Rc::new(program));
-    let mut machine = Machine::new(code.entry(), program.clone(), symbols, device.threads, &mut Store::default())?;
+    let mut machine =
+        Machine::new(code.entry(), program.clone(), symbols, (device.threads, true), &mut Store::default())?;
     // Pages that were never written are all the same one.
     for buffer in 0..program.buffers.len() {
         let ones = vec![1f32.to_bits(); machine.words(buffer).len()];

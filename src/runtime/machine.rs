@@ -35,8 +35,8 @@ struct Line([u32; 16]);
 const LINE: usize = size_of::<Line>();
 
 impl Memory {
-    /// At least `bytes` bytes, or E0803.
-    pub fn new(bytes: u64) -> Result<Memory, Diagnostic> {
+    /// At least `bytes` bytes, or E0803. In `large` pages a step is faster, and the first one begins later.
+    pub fn new(bytes: u64, large: bool) -> Result<Memory, Diagnostic> {
         let lacking =
             || Diagnostic::plain("E0803", format!("{} of memory are needed, more than there is", display_bytes(bytes)));
         let count = usize::try_from(bytes.div_ceil(LINE as u64)).map_err(|_| lacking())?.max(1);
@@ -47,6 +47,9 @@ impl Memory {
         let block = unsafe { std::alloc::alloc_zeroed(layout) };
         if block.is_null() {
             return Err(lacking());
+        }
+        if large {
+            large_pages(block, size);
         }
         let lines = block.wrapping_add(block.align_offset(LINE)).cast();
         Ok(Memory { lines, count, block, layout })
@@ -70,6 +73,24 @@ impl Memory {
     }
 }
 
+/// Asks the system to map a large block in pages of 2 MiB: a step that walks over hundreds of megabytes then finds their places
+/// in the processor's own table. It is advice; a system without such pages maps small ones.
+fn large_pages(block: *mut u8, size: usize) {
+    const PAGE: usize = 2 << 20;
+    #[cfg(target_os = "linux")]
+    if size >= 4 * PAGE {
+        unsafe extern "C" {
+            fn madvise(address: *mut u8, length: usize, advice: i32) -> i32;
+        }
+        const HUGE: i32 = 14;
+        let before = block.align_offset(PAGE);
+        // SAFETY: the range lies in the block, and this advice changes no content.
+        unsafe { madvise(block.wrapping_add(before), (size - before) / PAGE * PAGE, HUGE) };
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (block, size, PAGE);
+}
+
 impl Drop for Memory {
     fn drop(&mut self) {
         // SAFETY: `new` allocated the block with this layout, and nothing else frees it.
@@ -85,11 +106,11 @@ pub struct Store {
 }
 
 impl Store {
-    fn tensor(&mut self, name: &str, bytes: u64) -> Result<Rc<Memory>, Diagnostic> {
+    fn tensor(&mut self, name: &str, bytes: u64, large: bool) -> Result<Rc<Memory>, Diagnostic> {
         if let Some(found) = self.tensors.get(&(name.to_string(), bytes)) {
             return Ok(found.clone());
         }
-        let made = Rc::new(Memory::new(bytes)?);
+        let made = Rc::new(Memory::new(bytes, large)?);
         self.tensors.insert((name.to_string(), bytes), made.clone());
         Ok(made)
     }
@@ -112,18 +133,18 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Memory for at most `symbols`; outside tensors come from `store`.
+    /// Memory for at most `symbols`, in `large` pages or not; outside tensors come from `store`.
     ///
     /// `entry` must be the machine code of `program`, alive as long as the machine.
     pub fn new(
         entry: Entry,
         program: Rc<Program>,
         symbols: &[u64],
-        threads: usize,
+        (threads, large): (usize, bool),
         store: &mut Store,
     ) -> Result<Machine, Diagnostic> {
         let plan = plan::plan(&program, symbols)?;
-        let arena = Memory::new(plan.arena_bytes)?;
+        let arena = Memory::new(plan.arena_bytes, large)?;
         let (mut outside, mut places) = (Vec::new(), Vec::new());
         for (i, buffer) in program.buffers.iter().enumerate() {
             match (&buffer.home, plan.offsets[i]) {
@@ -132,7 +153,7 @@ impl Machine {
                     places.push(arena.pointer().wrapping_add(offset as usize));
                 }
                 _ => {
-                    let memory = store.tensor(&buffer.name, plan.sizes[i])?;
+                    let memory = store.tensor(&buffer.name, plan.sizes[i], large)?;
                     places.push(memory.pointer());
                     outside.push(Some(memory));
                 }

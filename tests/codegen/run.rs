@@ -85,7 +85,7 @@ fn native(
 ) -> Vec<Vec<u32>> {
     let mut store = Store::default();
     let program = Rc::new(program.clone());
-    let mut machine = Machine::new(compiled.entry(), program.clone(), symbols, threads, &mut store).unwrap();
+    let mut machine = Machine::new(compiled.entry(), program.clone(), symbols, (threads, false), &mut store).unwrap();
     let outside = |b: &Buffer| b.home == Home::Outside;
     for (number, words) in inputs.iter().enumerate().filter(|(n, _)| outside(&program.buffers[*n])) {
         machine.write(number, words);

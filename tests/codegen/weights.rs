@@ -76,7 +76,8 @@ fn native(program: &Program, symbols: [u64; 2], threads: usize, vectors: Vectors
     let options = Options { shared_work: Some(0), vectors, ..Options::default() };
     let code = compile(program, &options).unwrap();
     let sizes = eval::empty_buffers(program, &symbols).unwrap().iter().map(Vec::len).collect();
-    let machine = Machine::new(code.entry(), Rc::new(program.clone()), &symbols, threads, &mut Store::default());
+    let machine =
+        Machine::new(code.entry(), Rc::new(program.clone()), &symbols, (threads, false), &mut Store::default());
     Box::new(Native { machine: machine.unwrap(), _code: code, threads: threads as u64, sizes })
 }
 
