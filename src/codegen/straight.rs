@@ -48,6 +48,7 @@ impl<'a> Emitter<'a, '_> {
             match stmt {
                 Stmt::Let(val) => {
                     if let Inst::Load { buffer, at, .. } = &self.kernel.insts[val.0 as usize] {
+                        whole &= !stored.contains_key(buffer);
                         loaded.push((buffer, at));
                     }
                 }
@@ -58,7 +59,7 @@ impl<'a> Emitter<'a, '_> {
                 Stmt::Loop(_) => {}
             }
         }
-        // In place, a copy reads what it writes itself, and nothing that another one writes.
+        // In place, a copy reads what it writes itself, before it does so, and nothing that another one writes.
         let own = loaded.iter().all(|(buffer, at)| stored.get(buffer).is_none_or(|written| written == at));
         copies >= COPIES && self.vector_bit() != 0 && whole && own
     }

@@ -5,6 +5,7 @@ use nnc::base::{DType, Extent};
 use nnc::codegen::{Options, Vectors, compile, compile_with};
 use nnc::loops::build::Builder;
 use nnc::loops::ir::*;
+use nnc::loops::parse::parse;
 use nnc::ops::{ReduceKind, ScalarOp};
 
 const SIZES: [u64; 12] = [1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33];
@@ -398,4 +399,29 @@ fn kernels_that_are_alike_are_compiled_once() {
     assert_eq!(known(&scaled(2.0, ["x", "y"], 21)), 3);
     assert_eq!(known(&scaled(0.0, ["x", "y"], 20)), 4);
     assert_eq!(known(&scaled(-0.0, ["x", "y"], 20)), 5);
+}
+
+#[test]
+fn what_a_copy_of_a_square_stores_it_loads_again() {
+    let text = "\
+program test()
+buffer @x i32[17, 33] outside
+buffer @y i32[33, 17] outside
+buffer @z i32[33, 17] outside
+
+kernel twice {
+  %0 = const i32 7.0
+  parallel(16) i0 < 17 {
+    vector(16) i1 < 33 {
+      %1 = load @x[i0, i1]
+      store @y[i1, i0] = %1
+      %2 = load @y[i1, i0]
+      store @z[i1, i0] = %2
+      store @y[i1, i0] = %0
+    }
+  }
+}
+";
+    let program = parse(text).unwrap_or_else(|e| panic!("{e}"));
+    same(&program, &fill(&program, &[], &mut Dice(1), 100, false), &[]);
 }

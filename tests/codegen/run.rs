@@ -3,6 +3,7 @@
 use nnc::base::{DType, Extent};
 use nnc::codegen::{Compiled, Options, Vectors, compile};
 use nnc::loops::ir::*;
+use nnc::loops::print::print;
 use nnc::loops::{eval, verify};
 use nnc::runtime::machine::{Machine, Store};
 use std::rc::Rc;
@@ -65,7 +66,7 @@ fn marked(machine: &Machine, symbols: &[u64]) {
     let (program, watch) = (machine.program(), &machine.watches()[0]);
     for (number, taken) in watch.taken().iter().enumerate() {
         let steps = program.around(number).into_iter().map(|r| program.repeats[r].extent.bound(symbols));
-        assert_eq!(taken.calls, steps.product::<u64>(), "{number}\n{program:#?}");
+        assert_eq!(taken.calls, steps.product::<u64>(), "{number}\n{}", print(program));
         assert!(taken.least <= taken.nanos);
     }
     let (mut ran, calls) = (watch.ran(), watch.taken().iter().map(|t| t.calls).sum::<u64>());
@@ -110,19 +111,19 @@ pub fn same(program: &Program, inputs: &[Vec<u32>], symbols: &[u64]) {
 }
 
 pub fn same_on(program: &Program, inputs: &[Vec<u32>], symbols: &[u64], threads: &[usize]) {
-    verify::verify(program).unwrap_or_else(|e| panic!("{e}\n{program:#?}"));
+    verify::verify(program).unwrap_or_else(|e| panic!("{e}\n{}", print(program)));
     let mut wanted = inputs.to_vec();
-    eval::eval(program, &mut wanted, symbols).unwrap_or_else(|e| panic!("{e}\n{program:#?}"));
+    eval::eval(program, &mut wanted, symbols).unwrap_or_else(|e| panic!("{e}\n{}", print(program)));
     for vectors in Vectors::available() {
         let options = Options { shared_work: Some(0), vectors, ..Options::default() };
         let watched = Options { watched: true, ..options };
-        let compiled = compile(program, &options).unwrap_or_else(|e| panic!("{e:?}\n{program:#?}"));
+        let compiled = compile(program, &options).unwrap_or_else(|e| panic!("{e:?}\n{}", print(program)));
         for &threads in threads {
             let got = native(program, &compiled, inputs, symbols, threads, false);
             let run = format!("with {vectors:?} on {threads} threads, {symbols:?}");
             hold(program, &got, &wanted, &run);
             if threads == 2 && Some(&vectors) == Vectors::available().last() {
-                let compiled = compile(program, &watched).unwrap_or_else(|e| panic!("{e:?}\n{program:#?}"));
+                let compiled = compile(program, &watched).unwrap_or_else(|e| panic!("{e:?}\n{}", print(program)));
                 hold(
                     program,
                     &native(program, &compiled, inputs, symbols, threads, true),
@@ -139,10 +140,11 @@ fn hold(program: &Program, got: &[Vec<u32>], wanted: &[Vec<u32>], run: &str) {
         for (i, (&g, &w)) in got.iter().zip(wanted).enumerate() {
             assert!(
                 alike(buffer.dtype, g, w),
-                "`{}`[{i}] is {g:#x} ({}), not {w:#x} ({}), {run}\n{program:#?}",
+                "`{}`[{i}] is {g:#x} ({}), not {w:#x} ({}), {run}\n{}",
                 buffer.name,
                 f32::from_bits(g),
                 f32::from_bits(w),
+                print(program),
             );
         }
     }
