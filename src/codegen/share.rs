@@ -16,10 +16,10 @@ const FEW: u64 = 16;
 /// The part of a loop that this thread runs.
 pub struct Part<'a> {
     shared: &'a Loop,
-    from: From<'a>,
+    iterations: Iterations<'a>,
 }
 
-enum From<'a> {
+enum Iterations<'a> {
     /// These iterations.
     Whole(Value, Value),
     /// Of all runs of the loop inside `outer`, one behind the other in granules of `step` iterations, `run` of them in each,
@@ -63,16 +63,17 @@ pub fn share<'a>(emitter: &mut Emitter<'a, '_>, shared: &'a Loop, part: Value, p
             let end = emitter.b.ins().iadd(high, run);
             let end = emitter.b.ins().iadd_imm_s(end, -1);
             let end = emitter.b.ins().udiv(end, run);
-            emitter.parts.push(Part { shared, from: From::Whole(first, end) });
-            emitter
-                .parts
-                .push(Part { shared: inner, from: From::Runs { outer: shared, low, high, run, step: granule } });
+            emitter.parts.push(Part { shared, iterations: Iterations::Whole(first, end) });
+            emitter.parts.push(Part {
+                shared: inner,
+                iterations: Iterations::Runs { outer: shared, low, high, run, step: granule },
+            });
         }
         None => {
             let extent = emitter.extent(shared.extent);
             let granule = step(shared, emitter.native);
             let (low, high) = cut(emitter, extent, granule, part, parts);
-            emitter.parts.push(Part { shared, from: From::Whole(low, high) });
+            emitter.parts.push(Part { shared, iterations: Iterations::Whole(low, high) });
         }
     }
 }
@@ -106,9 +107,9 @@ impl Emitter<'_, '_> {
     pub fn part_of(&mut self, inner: &Loop) -> Option<Span> {
         let part = self.parts.iter().find(|p| std::ptr::eq(p.shared, inner))?;
         let total = inner.extent.fixed().map(|n| n as i64);
-        let (low, high) = match part.from {
-            From::Whole(low, high) => (low, high),
-            From::Runs { outer, low, high, run, step } => {
+        let (low, high) = match part.iterations {
+            Iterations::Whole(low, high) => (low, high),
+            Iterations::Runs { outer, low, high, run, step } => {
                 let at = match &self.vars[outer.var.0 as usize] {
                     Some(counter) => counter.value,
                     None => panic!("invariant broken: the loop around is open"),

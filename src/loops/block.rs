@@ -1,8 +1,8 @@
 //! Long sums of products run in blocks of terms, so that what a block reads stays in the caches.
 //!
 //! In: a program as `lower` makes it. Out: the same program, in which a contraction whose sum has many terms runs once for each
-//! step of its outermost loop, or for each part of its only one: zeros, a repeat that adds to what is stored, and a kernel that reads the
-//! sums. Invariant: the terms of an element are added in the same order, so no bit changes.
+//! step of its outermost loop, or for each part of its only one: zeros, a repeat that adds to what is stored, and a kernel that
+//! reads the sums. Invariant: the terms of an element are added in the same order, so no bit changes.
 
 use super::contraction::{Contraction, find};
 use super::ir::*;
@@ -30,8 +30,8 @@ pub fn block(program: &mut Program) {
     let (mut places, mut repeats) = (vec![], vec![]);
     for mut kernel in std::mem::take(&mut program.kernels) {
         places.push(program.kernels.len() as u32);
-        part_long_sum(program, &mut kernel);
-        if !is_long_sum(program, &kernel) {
+        let long = if part_long_sum(program, &mut kernel) { LONG_LOOP as f64 } else { LONG };
+        if !is_long_sum(program, &kernel, long) {
             program.kernels.push(kernel);
             continue;
         }
@@ -50,20 +50,21 @@ pub fn block(program: &mut Program) {
     program.repeats.extend(repeats);
 }
 
-/// Makes two loops of a long sum that has one: parts of the terms, and the terms of a part.
-fn part_long_sum(program: &Program, kernel: &mut Kernel) {
-    let Some(found) = find(program, kernel).filter(|found| found.rows.is_some()) else { return };
-    let ([sum], Some(n)) = (found.terms.as_slice(), found.terms[0].extent.fixed()) else { return };
+/// Makes two loops of a long sum that has one: parts of the terms, and the terms of a part. Tells whether it did.
+fn part_long_sum(program: &Program, kernel: &mut Kernel) -> bool {
+    let Some(found) = find(program, kernel).filter(|found| found.rows.is_some()) else { return false };
+    let ([sum], Some(n)) = (found.terms.as_slice(), found.terms[0].extent.fixed()) else { return false };
     let parts = (LEAST as u64..=PART).rev().find(|&by| n >= LONG_LOOP && n.is_multiple_of(by));
-    if let Some(by) = parts {
-        let (outer, inner) = (Var(kernel.vars), Var(kernel.vars + 1));
-        kernel.vars += 2;
-        part(kernel, sum.var, (outer, inner, by));
-    }
+    let Some(by) = parts else { return false };
+    let (outer, inner) = (Var(kernel.vars), Var(kernel.vars + 1));
+    kernel.vars += 2;
+    part(kernel, sum.var, (outer, inner, by));
+    true
 }
 
-/// Whether the kernel is a contraction that is worth it: one sum behind which nothing but its result is needed.
-fn is_long_sum(program: &Program, kernel: &Kernel) -> bool {
+/// Whether the kernel is a contraction that is worth it: one sum, of `long` terms at least, behind which nothing but its result
+/// is needed.
+fn is_long_sum(program: &Program, kernel: &Kernel, long: f64) -> bool {
     let Some(found) = find(program, kernel).filter(|f| f.rows.is_some() && f.terms.len() > 1) else { return false };
     let terms = |axes: &[Axis]| axes.iter().map(|a| nominal(a.extent)).product::<f64>();
     let body = Nest::of(kernel).body;
@@ -73,7 +74,7 @@ fn is_long_sum(program: &Program, kernel: &Kernel) -> bool {
     });
     let alone = loops.next().filter(|_| loops.next().is_none());
     let zero = |sum: &Loop| matches!(kernel.insts[sum.carries[0].init.0 as usize], Inst::Const { .. });
-    terms(&found.terms) >= LONG && terms(&found.terms[1..]) >= LEAST && alone.is_some_and(zero)
+    terms(&found.terms) >= long && terms(&found.terms[1..]) >= LEAST && alone.is_some_and(zero)
 }
 
 /// Puts the loops of a long sum into the order in which its sums are stored: the columns last, and in panels if there are many,
